@@ -1,0 +1,158 @@
+"""All that describes a model and its training, as two dataclasses, and presets by name.
+
+A configuration is plain data: it goes to JSON and back, and a checkpoint carries it. Wrong values raise
+UserError at once, before any memory is taken.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, TypeVar
+
+from minillm.errors import UserError
+
+NORMS = ("layernorm", "rmsnorm")
+POSITIONS = ("learned", "sinusoidal", "rotary")
+ACTIVATIONS = ("gelu_tanh", "gelu", "relu", "swiglu")
+SCHEDULES = ("cosine", "linear", "constant")
+
+T = TypeVar("T")
+
+
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)
+
+
+def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    require(value in choices, f"{name} is {value!r}; choose one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a Transformer. `d_ff` 0 means the usual: 4 d_model, and 8/3 d_model for SwiGLU, whose
+    third matrix then costs nothing extra."""
+
+    vocab_size: int
+    context: int = 64  # positions that the model can see at once
+    n_layer: int = 4
+    n_head: int = 4
+    d_model: int = 128
+    d_ff: int = 0
+    norm: str = "layernorm"
+    position: str = "learned"
+    activation: str = "gelu_tanh"
+    dropout: float = 0.0
+    bias: bool = True
+    tied: bool = True  # the output layer shares the token embedding's weight
+    norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "context", "n_layer", "n_head", "d_model"):
+            value = getattr(self, name)
+            require(isinstance(value, int) and value > 0, f"{name} is {value!r}; it must be a whole number above 0")
+        one_of("norm", self.norm, NORMS)
+        one_of("position", self.position, POSITIONS)
+        one_of("activation", self.activation, ACTIVATIONS)
+        require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must be at least 0 and below 1")
+        require(
+            self.d_model % self.n_head == 0,
+            f"d_model {self.d_model} does not divide into {self.n_head} heads; make it a multiple",
+        )
+        if self.position != "learned":
+            size = self.d_model // self.n_head if self.position == "rotary" else self.d_model
+            require(size % 2 == 0, f"{self.position} positions need an even size, not {size}; change d_model or n_head")
+        if not self.d_ff:
+            swiglu_size = -(-8 * self.d_model // 3 // 8) * 8  # rounded up to a multiple of 8
+            object.__setattr__(self, "d_ff", swiglu_size if self.activation == "swiglu" else 4 * self.d_model)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained. Steps count optimiser updates; the learning rate is per step."""
+
+    steps: int = 500
+    batch_size: int = 16  # sequences of `context` tokens a step
+    lr: float = 3e-3
+    min_lr: float = 0.1  # the schedule's end, as a fraction of lr
+    warmup: int = 20  # steps
+    schedule: str = "cosine"
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    clip: float = 1.0  # largest global gradient norm; 0 turns it off
+    eval_every: int = 50  # steps between validations, samples and checkpoints
+    patience: int = 0  # validations without a new best before stopping; 0: never stop early
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "eval_every"):
+            require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("warmup", "patience", "clip", "weight_decay", "seed"):
+            require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
+        require(self.lr > 0, f"lr is {self.lr}; it must be above 0")
+        require(0 <= self.min_lr <= 1, f"min_lr is {self.min_lr}; it is a fraction of lr, between 0 and 1")
+        one_of("schedule", self.schedule, SCHEDULES)
+        object.__setattr__(self, "betas", tuple(self.betas))
+        require(
+            all(0 <= beta < 1 for beta in self.betas), f"betas are {self.betas}; each must be at least 0 and below 1"
+        )
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model shape and a training recipe that fit together; the vocabulary comes from the text."""
+
+    model: dict[str, Any]
+    train: dict[str, Any]
+    about: str
+
+
+PRESETS = {
+    "tiny": Preset(
+        {"context": 32, "n_layer": 2, "n_head": 2, "d_model": 32},
+        {"steps": 100, "batch_size": 8, "warmup": 10, "eval_every": 50},
+        "seconds: to see that everything works",
+    ),
+    "demo": Preset(
+        {"context": 64, "n_layer": 2, "n_head": 4, "d_model": 128, "dropout": 0.1},
+        {"steps": 400, "batch_size": 24},
+        "a minute on two cores: the bundled reader",
+    ),
+    "small": Preset(
+        {"context": 64, "n_layer": 4, "n_head": 4, "d_model": 128},
+        {"steps": 2000, "batch_size": 12, "eval_every": 200},
+        "minutes: a megabyte of text",
+    ),
+    "medium": Preset(
+        {"context": 256, "n_layer": 6, "n_head": 6, "d_model": 384, "dropout": 0.1},
+        {"steps": 5000, "batch_size": 8, "lr": 1e-3, "warmup": 100, "eval_every": 250},
+        "hours on a CPU, minutes on a GPU",
+    ),
+}
+
+
+def to_dict(config: ModelConfig | TrainConfig) -> dict[str, Any]:
+    """Plain data for JSON."""
+    return asdict(config)
+
+
+def from_dict(kind: type[T], data: dict[str, Any]) -> T:
+    """The dataclass `kind` from plain data. UserError on fields that it does not have or lacks."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(data.keys() - names):
+        raise UserError(f"unknown setting in {kind.__name__}: {', '.join(unknown)}; written by a newer version?")
+    try:
+        return kind(**data)
+    except TypeError as error:
+        raise UserError(f"incomplete or malformed {kind.__name__}: {error}") from error
+
+
+def preset(name: str, vocab_size: int, **changes: Any) -> tuple[ModelConfig, TrainConfig]:
+    """The two configurations of a named preset. Each change goes to the one that has a field of that name."""
+    one_of("preset", name, tuple(PRESETS))
+    chosen = PRESETS[name]
+    model, train = ModelConfig(vocab_size=vocab_size, **chosen.model), TrainConfig(**chosen.train)
+    model_fields = {field.name for field in fields(ModelConfig)}
+    return (
+        replace(model, **{k: v for k, v in changes.items() if k in model_fields}),
+        replace(train, **{k: v for k, v in changes.items() if k not in model_fields}),
+    )

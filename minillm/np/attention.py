@@ -1,0 +1,209 @@
+"""Attention: every position takes a weighted mean of the values at the positions it may look at.
+
+    Attention(Q, K, V) = softmax(Q Kᵀ / √d_head + mask) V        (Vaswani et al. 2017, arXiv 1706.03762)
+
+Masks are boolean and True means "may attend", as in PyTorch. A query that may attend nowhere gets zeros.
+Shapes: B batch, H heads, T query length, S key length, K size of a head, D = H K.
+"""
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from minillm.np import functional as F
+from minillm.np.layers import Linear
+from minillm.np.param import Array, Cache, Module
+from minillm.np.position import rotary, rotary_backward
+
+BLOCK = 64  # queries handled together under a causal mask
+
+
+@lru_cache(maxsize=2 * BLOCK)
+def causal_bias(n: int, dtype: type) -> Array:
+    """0 where query i may see key j, -inf where j lies in its future.  -> (n, n)"""
+    return np.where(np.tri(n, dtype=bool), 0, -np.inf).astype(dtype)
+
+
+def query_blocks(t: int, s: int, causal: bool) -> list[tuple[int, int, int]]:
+    """(first query, end, keys in sight) of each block of queries; without a causal mask one block of all.
+
+    Under one, the last query sees all S keys and no block needs a key beyond its own end: at T = 256 this
+    skips 3/8 of the scores (the idea of FlashAttention, arXiv 2205.14135, at its simplest).
+    """
+    if not causal:
+        return [(0, t, s)]
+    return [(i, min(i + BLOCK, t), s - t + min(i + BLOCK, t)) for i in range(0, t, BLOCK)]
+
+
+def scaled_dot_product_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None = None,
+    causal: bool = False,
+    dropout: float = 0.0,
+    rng: np.random.Generator | None = None,
+    out: Array | None = None,
+) -> tuple[Array, Cache]:
+    """q (B, H, T, K), k, v (B, H, S, K), mask bool, broadcast to (B, H, T, S) -> (B, H, T, K)
+
+    `out` is where to write the result, as in NumPy's own functions.
+    """
+    t, s = q.shape[2], k.shape[2]
+    qs = q * q.dtype.type(1 / math.sqrt(q.shape[-1]))  # scaling T×K queries is cheaper than T×S scores
+    if out is None:
+        out = np.empty(q.shape, q.dtype)
+    if mask is not None:
+        mask = np.broadcast_to(mask, (*q.shape[:3], s))
+    block_caches = []
+    for start, stop, seen in query_blocks(t, s, causal):
+        scores = qs[:, :, start:stop] @ k[:, :, :seen].swapaxes(-1, -2)  # (B, H, stop - start, seen)
+        if causal:
+            scores[..., start - stop :] += causal_bias(stop - start, scores.dtype.type)
+        if mask is not None:
+            scores = np.where(mask[:, :, start:stop, :seen], scores, scores.dtype.type(-np.inf))
+        p, p_cache = F.softmax(scores)
+        kept, drop_cache = F.dropout(p, dropout, rng)
+        np.matmul(kept, v[:, :, :seen], out=out[:, :, start:stop])
+        block_caches.append((kept, p_cache, drop_cache))
+    return out, (qs, k, v, causal, block_caches)
+
+
+def scaled_dot_product_attention_backward(
+    dout: Array, cache: Cache, out: tuple[Array, Array, Array] | None = None
+) -> tuple[Array, Array, Array]:
+    """dout (B, H, T, K) -> dq (B, H, T, K), dk, dv (B, H, S, K), written to `out` if it is given.
+
+    No mask is needed here: where it stood, p is 0 and lets nothing through.
+    """
+    qs, k, v, causal, block_caches = cache
+    dq, dk, dv = out or (np.empty(qs.shape, qs.dtype), np.empty(k.shape, k.dtype), np.empty(v.shape, v.dtype))
+    dk[...], dv[...] = 0, 0
+    for (start, stop, seen), block_cache in zip(
+        query_blocks(qs.shape[2], k.shape[2], causal), block_caches, strict=True
+    ):
+        kept, p_cache, drop_cache = block_cache
+        dout_block = dout[:, :, start:stop]
+        dv[:, :, :seen] += kept.swapaxes(-1, -2) @ dout_block
+        dp = F.dropout_backward(dout_block @ v[:, :, :seen].swapaxes(-1, -2), drop_cache)
+        dscores = F.softmax_backward(dp, p_cache)
+        np.matmul(dscores, k[:, :, :seen], out=dq[:, :, start:stop])
+        dk[:, :, :seen] += dscores.swapaxes(-1, -2) @ qs[:, :, start:stop]
+    dq *= dq.dtype.type(1 / math.sqrt(dq.shape[-1]))
+    return dq, dk, dv
+
+
+class KVCache:
+    """Keys and values of the positions seen so far, for one attention layer at generation."""
+
+    def __init__(self, batch: int, n_head: int, length: int, d_head: int, dtype: Any = np.float32) -> None:
+        self.k = np.empty((batch, n_head, length, d_head), dtype)
+        self.v = np.empty((batch, n_head, length, d_head), dtype)
+        self.length = 0
+
+    def append(self, k: Array, v: Array) -> tuple[Array, Array]:
+        """Store new keys and values (B, H, T, K), return all so far (B, H, S, K)."""
+        end = self.length + k.shape[2]
+        if end > self.k.shape[2]:
+            raise ValueError(f"the cache holds {self.k.shape[2]} positions, {end} are asked of it")
+        self.k[:, :, self.length : end] = k
+        self.v[:, :, self.length : end] = v
+        self.length = end
+        return self.k[:, :, :end], self.v[:, :, :end]
+
+
+class MultiHeadAttention(Module):
+    """H attentions side by side on D/H dimensions each, between two linear maps.
+
+    The three input maps are rows of one weight, as in torch.nn.MultiheadAttention: query, key, value.
+    With `memory`, queries come from x and keys and values from memory (cross-attention).
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_head: int,
+        *,
+        causal: bool = False,
+        rotary: bool = False,
+        bias: bool = True,
+        dropout: float = 0.0,
+        out_std: float = 0.02,
+        rng: np.random.Generator,
+        dtype: Any = np.float32,
+    ) -> None:
+        if d_model % n_head:
+            raise ValueError(f"d_model {d_model} does not divide into {n_head} heads")
+        self.n_head, self.causal, self.rotary, self.dropout = n_head, causal, rotary, dropout
+        self.in_proj = Linear(d_model, 3 * d_model, bias=bias, rng=rng, dtype=dtype)
+        self.out_proj = Linear(d_model, d_model, bias=bias, std=out_std, rng=rng, dtype=dtype)
+
+    def forward(
+        self,
+        x: Array,
+        memory: Array | None = None,
+        mask: Array | None = None,
+        rng: np.random.Generator | None = None,
+        kv: KVCache | None = None,
+    ) -> tuple[Array, Cache]:
+        """x (B, T, D), memory (B, S, D), mask broadcast to (B, H, T, S) -> (B, T, D)
+
+        With a `KVCache` x holds only the new positions, and there is no backward.
+        """
+        b, t, d = x.shape
+        if memory is None:
+            qkv, in_cache = self.in_proj(x)
+            q, k, v = self.split(qkv, 3)
+        else:
+            w, bias = self.in_proj.weight.data, self.in_proj.bias
+            q_flat, q_cache = F.linear(x, w[:d], bias and bias.data[:d])
+            kv_flat, kv_cache = F.linear(memory, w[d:], bias and bias.data[d:])
+            (q,), (k, v) = self.split(q_flat, 1), self.split(kv_flat, 2)
+            in_cache = (q_cache, kv_cache)
+        turns = None
+        if self.rotary:
+            start = kv.length if kv else 0
+            (q, q_turn), (k, k_turn) = rotary(q, start), rotary(k, start)
+            turns = (q_turn, k_turn)
+        if kv is not None:
+            k, v = kv.append(k, v)
+        merged = np.empty((b, t, d), dtype=x.dtype)
+        _, core_cache = scaled_dot_product_attention(
+            q, k, v, mask, self.causal, self.dropout, rng, out=self.split(merged, 1)[0]
+        )
+        y, out_cache = self.out_proj(merged)
+        return y, (in_cache, turns, core_cache, out_cache, memory is None)
+
+    def backward(self, dy: Array, cache: Cache) -> Any:
+        """dy (B, T, D) -> dx (B, T, D), or (dx, dmemory) for cross-attention"""
+        in_cache, turns, core_cache, out_cache, is_self = cache
+        dmerged = self.out_proj.backward(dy, out_cache)
+        b, t, d = dmerged.shape
+        s = core_cache[1].shape[2]
+        if is_self:
+            dqkv = np.empty((b, t, 3 * d), dtype=dmerged.dtype)
+            dq, dk, dv = self.split(dqkv, 3)
+        else:
+            dq_flat = np.empty((b, t, d), dtype=dmerged.dtype)
+            dkv_flat = np.empty((b, s, 2 * d), dtype=dmerged.dtype)
+            (dq,), (dk, dv) = self.split(dq_flat, 1), self.split(dkv_flat, 2)
+        scaled_dot_product_attention_backward(self.split(dmerged, 1)[0], core_cache, out=(dq, dk, dv))
+        if turns is not None:
+            dq[...] = rotary_backward(dq, turns[0])
+            dk[...] = rotary_backward(dk, turns[1])
+        if is_self:
+            return self.in_proj.backward(dqkv, in_cache)
+        dx, dwq, dbq = F.linear_backward(dq_flat, in_cache[0])
+        dmemory, dwkv, dbkv = F.linear_backward(dkv_flat, in_cache[1])
+        self.in_proj.weight.accumulate(np.concatenate([dwq, dwkv]))
+        if self.in_proj.bias is not None:
+            self.in_proj.bias.accumulate(np.concatenate([dbq, dbkv]))
+        return dx, dmemory
+
+    def split(self, x: Array, parts: int) -> list[Array]:
+        """View (B, T, parts · D) as `parts` arrays of (B, H, T, K), without copying."""
+        b, t, width = x.shape
+        heads = x.reshape(b, t, parts, self.n_head, width // (parts * self.n_head))
+        return list(heads.transpose(2, 0, 3, 1, 4))
