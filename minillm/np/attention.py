@@ -21,7 +21,7 @@ BLOCK = 64  # queries handled together under a causal mask
 
 
 @lru_cache(maxsize=2 * BLOCK)
-def causal_bias(n: int, dtype: type) -> Array:
+def causal_bias(n: int, dtype: np.dtype) -> Array:
     """0 where query i may see key j, -inf where j lies in its future.  -> (n, n)"""
     return np.where(np.tri(n, dtype=bool), 0, -np.inf).astype(dtype)
 
@@ -34,6 +34,8 @@ def query_blocks(t: int, s: int, causal: bool) -> list[tuple[int, int, int]]:
     """
     if not causal:
         return [(0, t, s)]
+    if s < t:
+        raise ValueError(f"a causal mask needs a key for every query: there are {t} queries and {s} keys")
     return [(i, min(i + BLOCK, t), s - t + min(i + BLOCK, t)) for i in range(0, t, BLOCK)]
 
 
@@ -61,7 +63,7 @@ def scaled_dot_product_attention(
     for start, stop, seen in query_blocks(t, s, causal):
         scores = qs[:, :, start:stop] @ k[:, :, :seen].swapaxes(-1, -2)  # (B, H, stop - start, seen)
         if causal:
-            scores[..., start - stop :] += causal_bias(stop - start, scores.dtype.type)
+            scores[..., start - stop :] += causal_bias(stop - start, scores.dtype)
         if mask is not None:
             scores = np.where(mask[:, :, start:stop, :seen], scores, scores.dtype.type(-np.inf))
         p, p_cache = F.softmax(scores)
@@ -113,6 +115,10 @@ class KVCache:
         self.length = end
         return self.k[:, :, :end], self.v[:, :, :end]
 
+    def reorder(self, rows: list[int]) -> None:
+        """Let row i of the batch go on from what row rows[i] has seen (beam search)."""
+        self.k, self.v = self.k[rows], self.v[rows]
+
 
 class MultiHeadAttention(Module):
     """H attentions side by side on D/H dimensions each, between two linear maps.
@@ -158,8 +164,8 @@ class MultiHeadAttention(Module):
             q, k, v = self.split(qkv, 3)
         else:
             w, bias = self.in_proj.weight.data, self.in_proj.bias
-            q_flat, q_cache = F.linear(x, w[:d], bias and bias.data[:d])
-            kv_flat, kv_cache = F.linear(memory, w[d:], bias and bias.data[d:])
+            q_flat, q_cache = F.linear(x, w[:d], bias.data[:d] if bias else None)
+            kv_flat, kv_cache = F.linear(memory, w[d:], bias.data[d:] if bias else None)
             (q,), (k, v) = self.split(q_flat, 1), self.split(kv_flat, 2)
             in_cache = (q_cache, kv_cache)
         turns = None

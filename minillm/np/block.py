@@ -102,7 +102,7 @@ class Block(Module):
         a, d1_cache = self.drop(a, rng)
         x = x + a
         cross_cache = None
-        if self.cross_attn is not None:
+        if self.cross_attn is not None and self.norm3 is not None:
             n3, n3_cache = self.norm3(x)
             c, c_cache = self.cross_attn(n3, memory, memory_mask, rng)
             c, d3_cache = self.drop(c, rng)
@@ -123,7 +123,7 @@ class Block(Module):
         df = self.ffn.backward(self.drop.backward(dx, d2_cache), f_cache)
         dx = dx + self.norm2.backward(df, n2_cache)
         dmemory = None
-        if self.cross_attn is not None:
+        if self.cross_attn is not None and self.norm3 is not None:
             n3_cache, c_cache, d3_cache = cross_cache
             dc, dmemory = self.cross_attn.backward(self.drop.backward(dx, d3_cache), c_cache)
             dx = dx + self.norm3.backward(dc, n3_cache)

@@ -13,6 +13,6 @@ CHUNK = 65536  # elements; some four arrays of float32 pieces fit into 1 MB of c
 
 def chunks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     """Flat views, CHUNK elements long, of contiguous arrays of one size. Writing to a view writes to its array."""
-    flat = [a.reshape(-1) for a in arrays]
+    flat = [a.reshape(-1, copy=False) for a in arrays]  # a copy would swallow what is written: ValueError instead
     for start in range(0, flat[0].size, CHUNK):
         yield tuple(a[start : start + CHUNK] for a in flat)

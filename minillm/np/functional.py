@@ -37,6 +37,8 @@ def linear_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array | None
 
 def embedding(ids: Array, w: Array) -> tuple[Array, Cache]:
     """Rows of a table: the product of a one-hot vector with a matrix.  ids (...) int, w (V, D) -> (..., D)"""
+    if ids.size and ids.min() < 0:
+        raise ValueError(f"token id {ids.min()} is negative")  # NumPy would count from the end
     return w[ids], (ids, w.shape)
 
 
@@ -99,6 +101,8 @@ def cross_entropy(logits: Array, targets: Array, ignore_index: int = -100) -> tu
     flat = logits.reshape(-1, logits.shape[-1])
     rows = np.flatnonzero(targets.ravel() != ignore_index)
     cols = targets.ravel()[rows]
+    if len(cols) and cols.min() < 0:
+        raise ValueError(f"target {cols.min()} is negative and not ignore_index {ignore_index}")
     p = flat - flat.max(axis=-1, keepdims=True)
     right = p[rows, cols]  # the target's shifted logit, before exp overwrites it
     np.exp(p, out=p)
@@ -169,7 +173,7 @@ def gelu_backward(dy: Array, cache: Cache) -> Array:
     """dx = dy (Φ(x) + x Φ'(x));  Φ' = exp(-x²/2) / √(2π), or for tanh with inner u: 2 Φ (1 - Φ) u'."""
     x, phi, approximate = cache
     dx = np.empty_like(x)
-    for dyi, xi, phi_i, dxi in chunks(dy, x, phi, dx):
+    for dyi, xi, phi_i, dxi in chunks(np.ascontiguousarray(dy), x, phi, dx):
         np.multiply(xi, xi, out=dxi)
         if approximate == "tanh":
             dxi *= 6 * 0.044715 * SQRT_2_OVER_PI
@@ -286,8 +290,7 @@ def dropout_backward(dy: Array, cache: Cache) -> Array:
 
 def mean_pool(x: Array, mask: Array) -> tuple[Array, Cache]:
     """Mean over the positions where mask is True.  x (B, T, D), mask (B, T) bool -> (B, D)"""
-    weight = mask / np.maximum(mask.sum(axis=1, keepdims=True), 1)
-    weight = weight.astype(x.dtype)
+    weight = (mask / np.maximum(mask.sum(axis=1, keepdims=True), 1)).astype(x.dtype)
     return np.einsum("btd,bt->bd", x, weight), (weight,)
 
 

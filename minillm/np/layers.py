@@ -34,7 +34,7 @@ class Linear(Module):
     def backward(self, dy: Array, cache: Cache) -> Array:
         dx, dw, db = F.linear_backward(dy, cache)
         self.weight.accumulate(dw)
-        if self.bias:
+        if self.bias and db is not None:
             self.bias.accumulate(db)
         return dx
 
@@ -68,7 +68,7 @@ class LayerNorm(Module):
     def backward(self, dy: Array, cache: Cache) -> Array:
         dx, dw, db = F.layer_norm_backward(dy, cache)
         self.weight.accumulate(dw)
-        if self.bias:
+        if self.bias and db is not None:
             self.bias.accumulate(db)
         return dx
 

@@ -24,7 +24,7 @@ def sinusoidal(length: int, d_model: int) -> Array:
 
 
 @lru_cache(maxsize=32)
-def rotary_table(start: int, length: int, d_head: int, dtype: type) -> tuple[Array, Array]:
+def rotary_table(start: int, length: int, d_head: int, dtype: np.dtype) -> tuple[Array, Array]:
     """cos and sin of t ω_i for positions start..start+length-1.  -> two of (length, K/2)"""
     angle = np.outer(np.arange(start, start + length), frequencies(d_head))
     return np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
@@ -36,7 +36,7 @@ def rotary(x: Array, start: int = 0) -> tuple[Array, Cache]:
     The product of a turned query and a turned key depends on the distance of their positions only.
     The halves are paired as in GPT-NeoX and Llama.  x (..., T, K) -> (..., T, K)
     """
-    cos, sin = rotary_table(start, x.shape[-2], x.shape[-1], x.dtype.type)
+    cos, sin = rotary_table(start, x.shape[-2], x.shape[-1], x.dtype)
     return turn(x, cos, sin), (cos, sin)
 
 

@@ -55,7 +55,7 @@ class DataParallel:
     def loss_and_grad(self, x: Array, y: Array, rng: np.random.Generator | None = None) -> float:
         """Mean cross-entropy of next-token logits in nats; gradients are left in the model's parameters.
 
-        x, y (B, T) int; targets below 0 are ignored. A generator turns dropout on.
+        x, y (B, T) int; targets of -100 are ignored. A generator turns dropout on.
         """
         for replica in self.replicas:
             replica.zero_grad()

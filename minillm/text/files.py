@@ -38,22 +38,27 @@ def read_text(path: str | Path, encoding: str | None = None) -> str:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 to a file beside it, then rename: a reader sees the old text or the new, never a half.
+    """Write UTF-8, all or nothing. UserError: the file cannot be written."""
+    write_bytes(path, text.encode())
 
-    UserError: the file cannot be written.
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write beside the file, flush to the disk, then rename: a reader sees the old file or the new, never a half.
+
+    UserError: the file cannot be written (no permission, the disk is full); the old one is still there.
     """
     try:
         beside = Path(path).with_name(f"{Path(path).name}.{os.getpid()}.tmp")
         try:
-            with open(beside, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with open(beside, "wb") as file:
+                file.write(data)
                 file.flush()
-                os.fsync(file.fileno())  # the rename must not reach the disk before the text does
+                os.fsync(file.fileno())  # the rename must not reach the disk before the data does
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)  # there only if something failed
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be written: {_reason(error)}; name another place") from None
+        raise UserError(f"{path} cannot be written: {_reason(error)}; free space there or name another place") from None
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,198 @@
+"""A run's folder: what is in it, and how it is written and read so that nothing is ever lost.
+
+    config.json             the model's and the training's settings, where the text came from
+    tokenizer.json          the vocabulary
+    model.safetensors       the weights with the best validation loss so far: what generate and eval use
+    checkpoint.safetensors  the latest weights and the optimiser's state: what --resume continues from
+    log.jsonl               one line a step: loss, learning rate, speed; validation losses
+    loss.png                the curve
+
+A `.safetensors` file is written under another name, flushed to the disk and renamed: a reader finds the
+old file or the new one, never half of one. Its header carries the step, so that weights and step cannot
+disagree. Batches and dropout of a step depend on (seed, step) alone, so the step is also the position in
+the data and the state of the random generators. Both back-ends read and write the same files.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from minillm.config import ModelConfig, TrainConfig, from_dict, to_dict
+from minillm.errors import UserError
+from minillm.text import Tokenizer, load_tokenizer
+from minillm.text.files import write_bytes, write_text
+
+FORMAT, VERSION = "minillm", 1
+MODEL, CHECKPOINT, CONFIG, TOKENIZER, LOG = (
+    "model.safetensors",
+    "checkpoint.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "log.jsonl",
+)
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Run:
+    """What config.json and tokenizer.json hold."""
+
+    model: ModelConfig
+    train: TrainConfig
+    tokenizer: Tokenizer
+    data: dict[str, Any] = field(default_factory=dict)  # source, encoding, fingerprint of the tokens
+
+
+@dataclass
+class State:
+    """Where a training stands after `step` updates."""
+
+    step: int
+    weights: Arrays
+    optimizer: Arrays  # "exp_avg.<parameter>" and so on
+    best: float  # lowest validation loss so far, nats a token
+    waited: int  # validations since then
+
+
+def save_run(folder: Path, run: Run) -> None:
+    """Create the folder with config.json and tokenizer.json."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create {folder}: {error.strerror}; choose another --out") from error
+    config = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": to_dict(run.model),
+        "train": to_dict(run.train),
+        "data": run.data,
+        "tokenizer": run.tokenizer.fingerprint,
+    }
+    run.tokenizer.save(folder / TOKENIZER)
+    write_text(folder / CONFIG, json.dumps(config, ensure_ascii=False, indent=1) + "\n")
+
+
+def load_run(folder: Path) -> Run:
+    """UserError if the folder holds no run, or files that do not belong together."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise UserError(f"{folder} holds no model ({CONFIG} is missing); train one with: minillm train --out {folder}")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config["format"] != FORMAT or config["version"] != VERSION:
+            raise KeyError("format")
+        model, train = from_dict(ModelConfig, config["model"]), from_dict(TrainConfig, config["train"])
+        fingerprint, data = config["tokenizer"], config["data"]
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path} is damaged or not of this program: restore it or train again") from error
+    tokenizer = load_tokenizer(folder / TOKENIZER)
+    if tokenizer.fingerprint != fingerprint:
+        raise UserError(
+            f"{folder / TOKENIZER} is not the tokenizer that this model was trained with: restore the right one"
+        )
+    return Run(model, train, tokenizer, data)
+
+
+def save_model(folder: Path, weights: Arrays, run: Run, step: int) -> None:
+    """Write model.safetensors."""
+    write_arrays(folder / MODEL, weights, {"tokenizer": run.tokenizer.fingerprint, "step": step})
+
+
+def load_model(folder: Path, run: Run, shapes: dict[str, tuple[int, ...]]) -> Arrays:
+    """The weights of model.safetensors, checked against the names and shapes that the model has."""
+    arrays, header = read_arrays(folder / MODEL)
+    check_header(folder / MODEL, header, run)
+    check_shapes(folder / MODEL, arrays, shapes)
+    return arrays
+
+
+def save_state(folder: Path, state: State, run: Run) -> None:
+    """Write checkpoint.safetensors."""
+    arrays = {f"model.{name}": array for name, array in state.weights.items()}
+    arrays |= {f"optimizer.{name}": array for name, array in state.optimizer.items()}
+    header = {"tokenizer": run.tokenizer.fingerprint, "step": state.step, "best": state.best, "waited": state.waited}
+    write_arrays(folder / CHECKPOINT, arrays, header)
+
+
+def load_state(folder: Path, run: Run, shapes: dict[str, tuple[int, ...]]) -> State:
+    """The state of checkpoint.safetensors, checked like a model's weights."""
+    arrays, header = read_arrays(folder / CHECKPOINT)
+    check_header(folder / CHECKPOINT, header, run)
+    weights = {name[6:]: array for name, array in arrays.items() if name.startswith("model.")}
+    optimizer = {name[10:]: array for name, array in arrays.items() if name.startswith("optimizer.")}
+    check_shapes(folder / CHECKPOINT, weights, shapes)
+    try:
+        return State(int(header["step"]), weights, optimizer, float(header["best"]), int(header["waited"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / CHECKPOINT} is not a checkpoint of this program: train again") from error
+
+
+def write_arrays(path: Path, arrays: Arrays, header: dict[str, Any]) -> None:
+    """A safetensors file whose header also holds `header`, as JSON."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_bytes(path, save(arrays, {"minillm": json.dumps({"format": FORMAT, "version": VERSION, **header})}))
+
+
+def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """UserError if the file is missing, cut off, altered in its structure, or not of this program."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing; train the model, or name another folder")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {})["minillm"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged or not of this program: restore a copy or train again") from error
+    return arrays, header
+
+
+def check_header(path: Path, header: dict[str, Any], run: Run) -> None:
+    if header.get("format") != FORMAT or header.get("version") != VERSION:
+        raise UserError(f"{path} was written by another version of this program: train again")
+    if header.get("tokenizer") != run.tokenizer.fingerprint:
+        raise UserError(f"{path} belongs to another tokenizer than the {TOKENIZER} beside it: restore the right one")
+
+
+def check_shapes(path: Path, arrays: Arrays, shapes: dict[str, tuple[int, ...]]) -> None:
+    """UserError that names the first difference between the file's arrays and the model's."""
+    for name in [*shapes, *arrays]:
+        here = arrays[name].shape if name in arrays else "no such array"
+        needed = shapes.get(name, "no such array")
+        if here != needed:
+            raise UserError(f"{path} does not fit {CONFIG}: {name} is {here} in the file and {needed} in the model")
+
+
+def append_log(folder: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Add lines to log.jsonl."""
+    try:
+        with open(folder / LOG, "a", encoding="utf-8") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+    except OSError as error:
+        raise UserError(f"cannot write {folder / LOG}: {error.strerror}; free some space") from error
+
+
+def read_log(folder: Path, steps: int | None = None) -> list[dict[str, Any]]:
+    """Lines of log.jsonl, of the first `steps` steps only if given; a last line that a crash cut off is dropped."""
+    path = folder / LOG
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if steps is None or record["step"] <= steps:
+            records.append(record)
+    return records
+
+
+def write_log(folder: Path, records: list[dict[str, Any]]) -> None:
+    """Replace log.jsonl: a resumed run drops the lines of steps that it will do again."""
+    write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in records))

@@ -1,0 +1,45 @@
+"""One training step of a language model in NumPy: forward, backward, clip, update.
+
+A step's randomness (dropout) comes from a generator seeded with (seed, step) alone. So a run that is
+stopped and resumed at any step continues with the very numbers that it would have had.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minillm.config import TrainConfig
+from minillm.np.lm import LanguageModel
+from minillm.np.optim import AdamW, clip_grad_norm, decay_groups
+from minillm.np.param import Array
+from minillm.np.speed import DataParallel
+from minillm.schedule import learning_rate
+
+
+class StepResult(NamedTuple):
+    """What a step reports: mean loss in nats a token, the learning rate used, the gradient norm before clipping."""
+
+    loss: float
+    lr: float
+    grad_norm: float
+
+
+class Trainer:
+    """A model, its optimiser (AdamW with decay groups) and its schedule."""
+
+    def __init__(self, model: LanguageModel, config: TrainConfig, threads: int | None = None) -> None:
+        self.model, self.config = model, config
+        groups = decay_groups(model, config.weight_decay)
+        self.optimizer = AdamW(groups, config.lr, config.betas, config.eps)
+        self.parallel = DataParallel(model, threads)
+
+    def step(self, x: Array, y: Array, step: int) -> StepResult:
+        """Learn from one batch, x, y (B, T) int; negative targets do not count. `step` counts from 0."""
+        c = self.config
+        lr = learning_rate(step, lr=c.lr, steps=c.steps, warmup=c.warmup, min_lr=c.min_lr, schedule=c.schedule)
+        self.optimizer.set_lr(lr)
+        with self.parallel.running():
+            loss = self.parallel.loss_and_grad(x, y, np.random.default_rng([c.seed, step]))
+            norm = clip_grad_norm(self.model.parameters(), c.clip or np.inf, self.parallel.workers)
+            self.optimizer.step(self.parallel.workers)
+        return StepResult(loss, lr, norm)
