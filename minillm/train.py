@@ -109,7 +109,7 @@ def train(
         state = checkpoint.load_state(folder, run, shapes(run.model))
         backend.load_weights(model, state.weights)
         try:
-            trainer.optimizer.load_state_dict(backend.tensors(state.optimizer), state.step)
+            trainer.optimizer.load_state_arrays(backend.tensors(state.optimizer), state.step)
         except ValueError as error:
             raise UserError(f"{folder / checkpoint.CHECKPOINT} cannot be resumed: {error}") from error
         first, stopping = state.step, EarlyStopping(config.patience, state.best, state.waited)
@@ -120,7 +120,7 @@ def train(
         checkpoint.write_log(folder, [])
 
     def save(step: int) -> None:
-        optimizer = backend.arrays(trainer.optimizer.state_dict())
+        optimizer = backend.arrays(trainer.optimizer.state_arrays())
         state = State(step, backend.weights(model), optimizer, stopping.best, stopping.waited)
         checkpoint.append_log(folder, pending)
         checkpoint.save_state(folder, state, run)

@@ -65,13 +65,13 @@ class Optimizer:
         for group in self.groups:
             group["lr"] = lr
 
-    def state_dict(self) -> dict[str, Array]:
+    def state_arrays(self) -> dict[str, Array]:
         """State arrays as "slot.parameter": the arrays themselves, not copies. `steps` is apart."""
         return {f"{slot}.{name}": a for name, slots in self.state.items() for slot, a in slots.items()}
 
-    def load_state_dict(self, arrays: dict[str, Array], steps: int) -> None:
+    def load_state_arrays(self, arrays: dict[str, Array], steps: int) -> None:
         """Copy saved state back. ValueError if names or shapes differ."""
-        own = self.state_dict()
+        own = self.state_arrays()
         if own.keys() != arrays.keys():
             raise ValueError("the optimiser's state belongs to another model or another optimiser")
         for key, array in own.items():
