@@ -26,11 +26,14 @@ class Backend:
         if name == "pt":
             try:
                 import torch  # noqa: F401
-            except ImportError:
-                raise UserError("PyTorch is not installed: pip install torch, or use --backend np") from None
+            except (ImportError, OSError) as error:  # OSError: a library that Windows cannot load
+                missing = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot start ({error})"
+                raise UserError(f"PyTorch {missing}: pip install torch, or use --backend np") from None
             from minillm.pt.device import pick_device
 
             self.device = pick_device(device)
+        elif device not in ("auto", "cpu"):
+            raise UserError(f"device is {device!r}, but NumPy computes on the CPU: use --backend pt, or --device cpu")
 
     def gpt(self, config: ModelConfig, seed: int = 0) -> Any:
         """A GPT with fresh weights, float32; the same seed gives the same weights in both back-ends."""

@@ -7,13 +7,17 @@
     log.jsonl               one line a step: loss, learning rate, speed; validation losses
     loss.png                the curve
 
-A `.safetensors` file is written under another name, flushed to the disk and renamed: a reader finds the
-old file or the new one, never half of one. Its header carries the step, so that weights and step cannot
-disagree. Batches and dropout of a step depend on (seed, step) alone, so the step is also the position in
-the data and the state of the random generators. Both back-ends read and write the same files.
+A file is written under another name, flushed to the disk and renamed: a reader finds the old file or the
+new one, never half of one. log.jsonl grows instead; a last line that is cut off does not count. config.json
+comes last, so that a folder with one can be resumed. The header of a `.safetensors` file carries the step,
+so that weights and step cannot disagree, and a checksum, so that no altered byte goes unnoticed. Batches
+and dropout of a step depend on (seed, step) alone, so the step is also the position in the data and the
+state of the random generators. Both back-ends read and write the same files.
 """
 
 import json
+import math
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,12 +64,26 @@ class State:
     waited: int  # validations since then
 
 
-def save_run(folder: Path, run: Run) -> None:
-    """Create the folder with config.json and tokenizer.json."""
+def begin(folder: Path) -> None:
+    """Create the folder. What an earlier run left there goes, its config.json first."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for name in (CONFIG, CHECKPOINT, MODEL, LOG):
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"cannot create {folder}: {error.strerror}; choose another --out") from error
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --out") from error
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove half-written files that a killed run has left behind."""
+    for name in (CONFIG, TOKENIZER, CHECKPOINT, MODEL, LOG):
+        for path in folder.glob(f"{name}.*.tmp"):
+            path.unlink(missing_ok=True)
+
+
+def save_run(folder: Path, run: Run) -> None:
+    """Write tokenizer.json and config.json."""
     config = {
         "format": FORMAT,
         "version": VERSION,
@@ -85,14 +103,13 @@ def load_run(folder: Path) -> Run:
         raise UserError(f"{folder} holds no model ({CONFIG} is missing); train one with: minillm train --out {folder}")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        if config["format"] != FORMAT or config["version"] != VERSION:
-            raise KeyError("format")
+        check_format(path, config)
         model, train = from_dict(ModelConfig, config["model"]), from_dict(TrainConfig, config["train"])
-        fingerprint, data = config["tokenizer"], config["data"]
-    except UserError:
-        raise
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path} is damaged or not of this program: restore it or train again") from error
+        fingerprint, data = config["tokenizer"], dict(config["data"])
+    except UserError as error:
+        raise error if str(path) in str(error) else UserError(f"{path}: {error}") from error
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: restore a copy or train again") from error
     tokenizer = load_tokenizer(folder / TOKENIZER)
     if tokenizer.fingerprint != fingerprint:
         raise UserError(
@@ -138,25 +155,52 @@ def load_state(folder: Path, run: Run, shapes: dict[str, tuple[int, ...]]) -> St
 def write_arrays(path: Path, arrays: Arrays, header: dict[str, Any]) -> None:
     """A safetensors file whose header also holds `header`, as JSON."""
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_bytes(path, save(arrays, {"minillm": json.dumps({"format": FORMAT, "version": VERSION, **header})}))
+    header = {"format": FORMAT, "version": VERSION, **header}
+    header["crc32"] = checksum(arrays, header)
+    write_bytes(path, save(arrays, {"minillm": json.dumps(header)}))
+
+
+def checksum(arrays: Arrays, header: dict[str, Any]) -> int:
+    """CRC-32 of the header and of every array's name, type, shape and bytes."""
+    crc = zlib.crc32(json.dumps(header, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        crc = zlib.crc32(array.data, zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc))
+    return crc
 
 
 def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
-    """UserError if the file is missing, cut off, altered in its structure, or not of this program."""
+    """UserError if the file is missing, cut off, altered in any byte, or not of this program."""
     if not path.is_file():
         raise UserError(f"{path} is missing; train the model, or name another folder")
     try:
         with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {})["minillm"])
+            metadata = file.metadata() or {}
+            if "minillm" not in metadata:
+                raise UserError(f"{path} is not of this program: name a folder that minillm train made")
+            header = json.loads(metadata["minillm"])
+            check_format(path, header)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            if header.pop("crc32") != checksum(arrays, header):
+                raise ValueError("the checksum is another")
+    except UserError:
+        raise
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged or not of this program: restore a copy or train again") from error
+        raise UserError(f"{path} is damaged: restore a copy or train again") from error
     return arrays, header
 
 
+def check_format(path: Path, header: Any) -> None:
+    """UserError unless this program wrote the file, in the version that it reads."""
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise UserError(f"{path} is not of this program: name a folder that minillm train made")
+    if header.get("version") != VERSION:
+        raise UserError(
+            f"{path} has format version {header.get('version')}, this program reads version {VERSION}: "
+            "use the program that wrote it, or train again"
+        )
+
+
 def check_header(path: Path, header: dict[str, Any], run: Run) -> None:
-    if header.get("format") != FORMAT or header.get("version") != VERSION:
-        raise UserError(f"{path} was written by another version of this program: train again")
     if header.get("tokenizer") != run.tokenizer.fingerprint:
         raise UserError(f"{path} belongs to another tokenizer than the {TOKENIZER} beside it: restore the right one")
 
@@ -183,13 +227,13 @@ def read_log(folder: Path, steps: int | None = None) -> list[dict[str, Any]]:
     """Lines of log.jsonl, of the first `steps` steps only if given; a last line that a crash cut off is dropped."""
     path = folder / LOG
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         try:
             record = json.loads(line)
-        except ValueError:
+            if record["step"] <= (math.inf if steps is None else steps):
+                records.append(record)
+        except (ValueError, TypeError, KeyError):
             continue
-        if steps is None or record["step"] <= steps:
-            records.append(record)
     return records
 
 

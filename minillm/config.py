@@ -4,7 +4,8 @@ A configuration is plain data: it goes to JSON and back, and a checkpoint carrie
 UserError at once, before any memory is taken.
 """
 
-from dataclasses import asdict, dataclass, fields, replace
+import math
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from minillm.errors import UserError
@@ -24,6 +25,19 @@ def require(condition: bool, message: str) -> None:
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     require(value in choices, f"{name} is {value!r}; choose one of {', '.join(choices)}")
+
+
+def check_types(config: Any) -> None:
+    """Each field has the type that it is declared with: a config.json may have been edited by hand."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.type is int:
+            require(type(value) is int, f"{field.name} is {value!r}; it must be a whole number")
+        elif field.type is float:
+            good = type(value) in (int, float) and math.isfinite(value)
+            require(good, f"{field.name} is {value!r}; it must be a finite number")
+        elif field.type in (bool, str):
+            require(type(value) is field.type, f"{field.name} is {value!r}; it must be a {field.type.__name__}")
 
 
 @dataclass(frozen=True)
@@ -46,9 +60,10 @@ class ModelConfig:
     norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "context", "n_layer", "n_head", "d_model"):
-            value = getattr(self, name)
-            require(isinstance(value, int) and value > 0, f"{name} is {value!r}; it must be a whole number above 0")
+        check_types(self)
+        for name in ("vocab_size", "context", "n_layer", "n_head", "d_model", "norm_eps"):
+            require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
+        require(self.d_ff >= 0, f"d_ff is {self.d_ff}; it must not be negative")
         one_of("norm", self.norm, NORMS)
         one_of("position", self.position, POSITIONS)
         one_of("activation", self.activation, ACTIVATIONS)
@@ -84,17 +99,16 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "eval_every"):
+        check_types(self)
+        for name in ("steps", "batch_size", "eval_every", "lr"):
             require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("warmup", "patience", "clip", "weight_decay", "seed"):
+        for name in ("warmup", "patience", "clip", "weight_decay", "seed", "eps"):
             require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
-        require(self.lr > 0, f"lr is {self.lr}; it must be above 0")
         require(0 <= self.min_lr <= 1, f"min_lr is {self.min_lr}; it is a fraction of lr, between 0 and 1")
         one_of("schedule", self.schedule, SCHEDULES)
         object.__setattr__(self, "betas", tuple(self.betas))
-        require(
-            all(0 <= beta < 1 for beta in self.betas), f"betas are {self.betas}; each must be at least 0 and below 1"
-        )
+        good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        require(good, f"betas are {self.betas}; they are two numbers, at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -138,6 +152,7 @@ def to_dict(config: ModelConfig | TrainConfig) -> dict[str, Any]:
 
 def from_dict(kind: type[T], data: dict[str, Any]) -> T:
     """The dataclass `kind` from plain data. UserError on fields that it does not have or lacks."""
+    require(isinstance(data, dict), f"{kind.__name__} is {data!r:.40}; it must be an object with named settings")
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(data.keys() - names):
         raise UserError(f"unknown setting in {kind.__name__}: {', '.join(unknown)}; written by a newer version?")
@@ -150,10 +165,7 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
 def preset(name: str, vocab_size: int, **changes: Any) -> tuple[ModelConfig, TrainConfig]:
     """The two configurations of a named preset. Each change goes to the one that has a field of that name."""
     one_of("preset", name, tuple(PRESETS))
-    chosen = PRESETS[name]
-    model, train = ModelConfig(vocab_size=vocab_size, **chosen.model), TrainConfig(**chosen.train)
     model_fields = {field.name for field in fields(ModelConfig)}
-    return (
-        replace(model, **{k: v for k, v in changes.items() if k in model_fields}),
-        replace(train, **{k: v for k, v in changes.items() if k not in model_fields}),
-    )
+    model = PRESETS[name].model | {key: value for key, value in changes.items() if key in model_fields}
+    train = PRESETS[name].train | {key: value for key, value in changes.items() if key not in model_fields}
+    return ModelConfig(vocab_size=vocab_size, **model), TrainConfig(**train)

@@ -7,10 +7,10 @@ from minillm.train import Silent
 
 
 class Console(Silent):
-    """Reports a training to a person; `quiet` shows nothing."""
+    """Reports a training to a person, `heading` first, once it does start; `quiet` shows nothing."""
 
-    def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self, quiet: bool = False, heading: str = "") -> None:
+        self.quiet, self.heading = quiet, heading
         self.bar: Any = None
 
     def say(self, line: str) -> None:
@@ -24,9 +24,11 @@ class Console(Silent):
 
     def start(self, first: int, last: int) -> None:
         if not self.quiet:
+            self.say(self.heading)
             from tqdm import tqdm
 
-            self.bar = tqdm(total=last, initial=first, unit="step", dynamic_ncols=True, file=sys.stderr)
+            # disable=None: no bar where nobody watches, so that a log file holds whole lines only
+            self.bar = tqdm(total=last, initial=first, unit="step", dynamic_ncols=True, file=sys.stderr, disable=None)
 
     def step(self, record: dict[str, Any]) -> None:
         if self.bar is not None:
@@ -37,7 +39,7 @@ class Console(Silent):
     def validation(self, step: int, loss: float, better: bool, sample: str) -> None:
         self.say(f"step {step:5d}  validation {loss:.3f}{' *' if better else '  '}  {' '.join(sample.split())}")
 
-    def end(self) -> None:
+    def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None

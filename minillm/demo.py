@@ -3,20 +3,20 @@
 The same weights then continue the same prompt in the other back-end, token for token.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from minillm.backend import Backend
 from minillm.baselines.ngram import Bigram, Uniform
-from minillm.checkpoint import Run
-from minillm.cli import draw_loss
+from minillm.checkpoint import CONFIG, Run, load_run
 from minillm.config import preset
 from minillm.console import Console
 from minillm.data.corpora import load_corpus, token_stream
+from minillm.errors import UserError
 from minillm.evaluate import evaluate, scores
 from minillm.text import train_tokenizer
 from minillm.train import sample_text, train
+from minillm.viz import draw_loss
 
 PROMPT = "我爱北京"
 
@@ -29,15 +29,26 @@ def demo(
     seed: int = 0,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Run the demo, show it unless `quiet`, and return its figures. Bits are per character of the held-out pieces."""
-    backend, console = Backend(backend_name, device), Console(quiet)
+    """Run the demo, show it unless `quiet`, and return its figures. Bits are per character of the held-out pieces.
+
+    UserError: the folder holds a run that is no demo, or cannot be written. An earlier demo there goes.
+    """
+    if (folder / CONFIG).exists() and not load_run(folder).data.get("demo"):
+        raise UserError(f"{folder} holds a run that is no demo: choose another --out")
+    backend = Backend(backend_name, device)
     corpus = load_corpus("reader")
     tokenizer = train_tokenizer("char", corpus.train)
-    model_config, recipe = preset("demo", tokenizer.vocab_size, seed=seed, **({"steps": steps} if steps else {}))
-    run = Run(model_config, recipe, tokenizer, {"source": "reader", "encoding": None})
-    console.say(f"读本 the reader: {sum(map(len, corpus.train)):,} 字 characters, {tokenizer.vocab_size} 种 kinds")
-    console.say(f"学习 learning, {backend.describe()}: {recipe.steps} 步 steps")
+    changes = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
+    model_config, recipe = preset("demo", tokenizer.vocab_size, **changes)
+    run = Run(model_config, recipe, tokenizer, {"source": "reader", "encoding": None, "demo": True})
+    console = Console(
+        quiet,
+        f"读本 the reader: {sum(map(len, corpus.train)):,} 字 characters, {tokenizer.vocab_size} 种 kinds\n"
+        f"学习 learning, {backend.describe()}: {recipe.steps} 步 steps",
+    )
     result = train(corpus, run, backend, folder, prompt=PROMPT, reporter=console)
+    if result.interrupted:
+        raise KeyboardInterrupt
 
     _, model = backend.load(folder)
     learnt, valid, held_out = (token_stream(texts, tokenizer) for texts in (corpus.train, corpus.valid, corpus.test))
@@ -59,10 +70,11 @@ def demo(
     other = "pt" if backend_name == "np" else "np"
     texts = {}
     for name in (backend_name, other):
-        if name == "pt" and not find_spec("torch"):
-            console.say("没有安装 PyTorch  PyTorch is not installed: pip install torch")
+        try:
+            twin = Backend(name, "cpu")
+        except UserError as error:  # NumPy alone will do
+            console.say(f"\n{error}")
             continue
-        twin = Backend(name, "cpu" if name == "pt" else device)
         texts[name] = sample_text(twin.load(folder)[1], tokenizer, PROMPT, 120, seed)
         console.say(f"\n{twin.describe()}:\n{texts[name]}")
     if len(texts) == 2:

@@ -31,7 +31,7 @@ def scores(nats: float, tokens: np.ndarray, documents: list[str], tokenizer: Tok
     """From the sum of -log p over tokens[1:] to all figures."""
     characters = sum(map(len, documents))
     if characters == 0:
-        raise UserError("there is no text to evaluate on")
+        raise UserError("there is no text to evaluate on: give at least one character")
     bits = nats / math.log(2) + sum(tokenizer.unknown_bits(document) for document in documents)
     loss = nats / (len(tokens) - 1)
     unknown = int((tokens == tokenizer.unk_id).sum())

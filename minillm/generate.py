@@ -28,8 +28,9 @@ def distribution(logits: np.ndarray, temperature: float = 1.0, top_k: int = 0, t
         p = np.zeros(len(logits))
         p[int(np.argmax(logits))] = 1
         return p
-    z = logits.astype(np.float64) / temperature
-    p = np.exp(z - z.max())
+    z = logits.astype(np.float64)
+    with np.errstate(over="ignore"):  # a tiny temperature sends all but the best to -inf, as it should
+        p = np.exp((z - z.max()) / temperature)
     p /= p.sum()
     if not (0 < top_k < len(p) or top_p < 1):
         return p
@@ -42,7 +43,7 @@ def distribution(logits: np.ndarray, temperature: float = 1.0, top_k: int = 0, t
     return p / p.sum()
 
 
-def check_sampling(temperature: float, top_k: int, top_p: float) -> None:
+def check_sampling(temperature: float, top_k: int, top_p: float, penalty: float = 1.0) -> None:
     """UserError on settings that no distribution has."""
     if not (temperature >= 0 and np.isfinite(temperature)):
         raise UserError(f"temperature is {temperature}; it must be 0 (greedy) or above")
@@ -50,6 +51,8 @@ def check_sampling(temperature: float, top_k: int, top_p: float) -> None:
         raise UserError(f"top-k is {top_k}; it must be 0 (all tokens) or above")
     if not 0 < top_p <= 1:
         raise UserError(f"top-p is {top_p}; it must be above 0 and at most 1")
+    if not (penalty > 0 and np.isfinite(penalty)):
+        raise UserError(f"repetition penalty is {penalty}; it must be above 0, and 1 turns it off")
 
 
 def check_prompt(model: Any, prompt: Sequence[int]) -> None:
@@ -68,8 +71,6 @@ def control_repetition(
                      Keskar et al. 2019, arXiv 1909.05858); 1: off
     no_repeat_ngram  no sequence of that many tokens may occur twice (Paulus et al. 2018); 0: off
     """
-    if penalty <= 0:
-        raise UserError(f"repetition penalty is {penalty}; it must be above 0, and 1 turns it off")
     if penalty != 1 and len(ids):
         seen = np.unique(np.asarray(ids))
         logits = logits.copy()
@@ -97,7 +98,7 @@ class Reader:
         context = self.model.config.context
         self.window = np.concatenate([self.window, ids], axis=1)
         if self.window.shape[1] > context:
-            self.window, self.kv, ids = self.window[:, -(context // 2 or 1) :], None, None
+            self.window, self.kv = self.window[:, -(context // 2 or 1) :], None
         if not self.kv_cache:
             return self.model.next_logits(self.window)
         if self.kv is None:
@@ -128,25 +129,29 @@ def generate(
 ) -> Iterator[int]:
     """Yield up to `tokens` new ids after the prompt, one by one; ends early after an id in `stop`.
 
-    `banned` ids are never chosen. UserError: a prompt that is empty or longer than the context, impossible
-    settings.
+    `banned` ids are never chosen. UserError, at once: a prompt that is empty or longer than the context,
+    impossible settings.
     """
-    check_sampling(temperature, top_k, top_p)
+    check_sampling(temperature, top_k, top_p, repetition_penalty)
     check_prompt(model, prompt)
-    reader, ids = Reader(model, kv_cache), list(prompt)
-    new = np.array([ids])
-    for _ in range(tokens):
-        logits = control_repetition(reader.feed(new)[0], ids, repetition_penalty, no_repeat_ngram)
-        if len(banned):
-            logits = logits.copy()
-            logits[list(banned)] = -np.inf
-        p = distribution(logits, temperature, top_k, top_p)
-        token = int(np.argmax(p)) if temperature == 0 else int(rng.choice(len(p), p=p))
-        yield token
-        if token in stop:
-            return
-        ids.append(token)
-        new = np.array([[token]])
+
+    def write() -> Iterator[int]:
+        reader, ids = Reader(model, kv_cache), list(prompt)
+        new = np.array([ids])
+        for _ in range(tokens):
+            logits = control_repetition(reader.feed(new)[0], ids, repetition_penalty, no_repeat_ngram)
+            if len(banned):
+                logits = logits.copy()
+                logits[list(banned)] = -np.inf
+            p = distribution(logits, temperature, top_k, top_p)
+            token = int(np.argmax(p)) if temperature == 0 else int(rng.choice(len(p), p=p))
+            yield token
+            if token in stop:
+                return
+            ids.append(token)
+            new = np.array([[token]])
+
+    return write()
 
 
 def beam_search(
@@ -155,12 +160,14 @@ def beam_search(
     tokens: int,
     *,
     width: int = 4,
+    banned: Sequence[int] = (),
     stop: Sequence[int] = (),
     length_penalty: float = 0.0,
 ) -> list[tuple[float, list[int]]]:
     """The `width` best continuations found, best first, as (score, ids).
 
     Keeps the `width` likeliest beginnings at every step. score = Σ log p / length^length_penalty, in nats.
+    A continuation ends after an id in `stop`; `banned` ids are never chosen. UserError as `generate`.
     """
     if width < 1:
         raise UserError(f"beam width is {width}; it must be at least 1")
@@ -173,12 +180,16 @@ def beam_search(
     done: list[tuple[float, list[int]]] = []
     for length in range(1, tokens + 1):
         logits = reader.feed(new).astype(np.float64)  # (width, V)
+        logits[:, list(banned)] = -np.inf
         top = logits.max(axis=1, keepdims=True)
         log_p = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
         total = sums[:, None] + log_p
         vocab = total.shape[1]
-        rows, ids, kept = [], [], []
-        for flat in np.argsort(-total, axis=None, kind="stable")[: 2 * width].tolist():
+        rows: list[int] = []
+        ids: list[int] = []
+        kept: list[float] = []
+        enough = (1 + len(stop)) * width  # so many that `width` of them go on
+        for flat in np.argsort(-total, axis=None, kind="stable")[:enough].tolist():
             row, token = divmod(flat, vocab)
             if token in stop:
                 done.append((float(total[row, token]) / length**length_penalty, [*beams[row], token]))
@@ -191,4 +202,4 @@ def beam_search(
         reader.reorder(rows)
         new = np.array(ids)[:, None]
     done += [(float(s) / max(tokens, 1) ** length_penalty, beam) for s, beam in zip(sums, beams, strict=True)]
-    return sorted(done, key=lambda pair: -pair[0])[:width]
+    return sorted((pair for pair in done if pair[0] > -np.inf), key=lambda pair: -pair[0])[:width]

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Silent:
     def start(self, first: int, last: int) -> None: ...
     def step(self, record: dict[str, Any]) -> None: ...
     def validation(self, step: int, loss: float, better: bool, sample: str) -> None: ...
-    def end(self) -> None: ...
+    def close(self) -> None: ...
 
 
 @contextmanager
@@ -97,6 +97,7 @@ def train(
     config, context = run.train, run.model.context
     tokens, valid = (token_stream(documents, run.tokenizer) for documents in (corpus.train, corpus.valid))
     check_length(tokens, context, f"the training text of {corpus.name}")
+    run.tokenizer.encode(prompt, unknown="unk")  # a prompt that is no text is refused now, not at the first sample
     run.data["tokens"] = fingerprint(tokens) if not resume else run.data.get("tokens")
     if resume and run.data["tokens"] != fingerprint(tokens):
         raise UserError(f"{corpus.name} is not the text that the run in {folder} began with: give the same --data")
@@ -104,7 +105,8 @@ def train(
     model = backend.gpt(run.model, config.seed)
     trainer = backend.trainer(model, config)
     stopping = EarlyStopping(config.patience)
-    first, log, pending = 0, [], []
+    first, log = 0, []
+    pending: list[dict[str, Any]] = []
     if resume:
         state = checkpoint.load_state(folder, run, shapes(run.model))
         backend.load_weights(model, state.weights)
@@ -113,11 +115,13 @@ def train(
         except ValueError as error:
             raise UserError(f"{folder / checkpoint.CHECKPOINT} cannot be resumed: {error}") from error
         first, stopping = state.step, EarlyStopping(config.patience, state.best, state.waited)
+        if config.steps < first:
+            raise UserError(f"the run in {folder} has done {first} steps already: give --steps of at least {first}")
+        checkpoint.sweep(folder)
         log = checkpoint.read_log(folder, first)
         checkpoint.write_log(folder, log)
     else:
-        checkpoint.save_run(folder, run)
-        checkpoint.write_log(folder, [])
+        checkpoint.begin(folder)
 
     def save(step: int) -> None:
         optimizer = backend.arrays(trainer.optimizer.state_arrays())
@@ -127,9 +131,13 @@ def train(
         log.extend(pending)
         pending.clear()
 
-    started, learning, done, loss = time.perf_counter(), 0.0, first, math.nan
+    if not resume:
+        save(0)
+    checkpoint.save_run(folder, run)  # on resume, too: there may be more steps to do
+
+    started, learning, done, loss = time.perf_counter(), 0.0, first, log[-1]["loss"] if log else math.nan
     reporter.start(first, config.steps)
-    with stop_requests() as stop:
+    with stop_requests() as stop, closing(reporter):
         while done < config.steps and not stopping.stop and not stop() and time.perf_counter() - started < seconds:
             clock = time.perf_counter()
             x, y = random_batch(tokens, context, config.batch_size, config.seed, done)
@@ -153,12 +161,11 @@ def train(
             reporter.step(record)
             if "valid_loss" in record:
                 save(done)
-        interrupted = stop()
-    if done > first and stopping.best == math.inf:  # stopped before the first validation
-        checkpoint.save_model(folder, backend.weights(model), run, done)
-    if pending or not (folder / checkpoint.CHECKPOINT).exists():
-        save(done)
-    reporter.end()
+        interrupted = stop() and done < config.steps
+        if pending:
+            if stopping.best == math.inf:  # stopped before the first validation
+                checkpoint.save_model(folder, backend.weights(model), run, done)
+            save(done)
     rate = (done - first) * config.batch_size * context / learning if learning else 0.0
     return Result(done, loss, stopping.best, rate, time.perf_counter() - started, interrupted, log)
 
@@ -166,8 +173,10 @@ def train(
 def sample_text(
     model: Any, tokenizer: Tokenizer, prompt: str, tokens: int, seed: int, temperature: float = 0.8, **options: Any
 ) -> str:
-    """The prompt continued; characters of the prompt that the model does not know are left out."""
+    """The prompt continued. The model does not see what it does not know or has no room for: unknown characters
+    and, if the prompt is longer than the context, its beginning."""
     ids = [tokenizer.eos_id, *(i for i in tokenizer.encode(prompt, unknown="unk") if i != tokenizer.unk_id)]
+    ids = ids[-model.config.context :]
     new = generate(
         model,
         ids,

@@ -1,6 +1,10 @@
-"""Pictures. Every function draws on matplotlib axes and returns them. Chinese shows as Chinese."""
+"""Pictures. The plot_ functions draw on matplotlib axes and return them. Chinese shows as Chinese."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+
+from minillm.errors import UserError
 
 Axes = Any  # matplotlib is imported when something is drawn, not before
 
@@ -18,9 +22,6 @@ def use_chinese_font() -> bool:
 
     Returns False, and changes nothing, if zhplot is not installed.
     """
-    from importlib.util import find_spec
-    from pathlib import Path
-
     import matplotlib
     from matplotlib import font_manager
 
@@ -34,6 +35,19 @@ def use_chinese_font() -> bool:
     matplotlib.rcParams["font.family"] = ["DejaVu Sans", name]
     matplotlib.rcParams["axes.unicode_minus"] = False
     return True
+
+
+def draw_loss(log: list[dict[str, Any]], folder: Path, baselines: dict[str, float] | None = None) -> Path | None:
+    """Save loss.png beside a run; None if matplotlib is not there or nothing was learnt yet."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return None
+    if not log:
+        return None
+    path = folder / "loss.png"
+    save_figure(plot_loss(log, baselines=baselines, title="训练损失 training loss"), path)
+    return path
 
 
 def plot_loss(
@@ -72,8 +86,6 @@ def smooth(values: list[float], weight: float = 0.95) -> list[float]:
 
 def save_figure(ax: Axes, path: Any) -> None:
     """Save the figure that the axes belong to. UserError if the place cannot be written."""
-    from minillm.errors import UserError
-
     try:
         ax.figure.savefig(path, dpi=144)
     except OSError as error:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.errors import UserError
@@ -18,9 +18,6 @@ from minillm.text.clean import (
     unescape_entities,
 )
 from minillm.text.files import write_text
-
-settings.register_profile("text", deadline=None, max_examples=200)
-settings.load_profile("text")
 
 # Any str that Python can hold, lone surrogates included, and what is most likely to go wrong.
 CODE_POINTS = st.text(st.characters(exclude_categories=()), max_size=30)

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.errors import UserError
@@ -27,9 +27,6 @@ from minillm.text import (
 )
 from minillm.text.bpe import FIRST_MERGE, N_SPECIAL, learn_merges, split
 from minillm.text.tokenizer import N_SCALAR
-
-settings.register_profile("text", deadline=None, max_examples=200)
-settings.load_profile("text")
 
 KINDS = ["char", "word", "bpe"]
 TEXTS = [

@@ -14,7 +14,7 @@ import numpy as np
 
 from minillm.config import ModelConfig, TrainConfig
 
-SHAPES = {
+SHAPES: dict[str, tuple[dict[str, Any], int]] = {
     "small": ({"n_layer": 4, "n_head": 4, "d_model": 128, "context": 64}, 12),
     "medium": ({"n_layer": 6, "n_head": 6, "d_model": 384, "context": 256}, 8),
 }

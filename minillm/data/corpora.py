@@ -5,6 +5,7 @@ index of titles, genres and splits. A text file of your own is cut 90 : 5 : 5, i
 """
 
 import csv
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -69,7 +70,7 @@ def load_corpus(source: str, encoding: str | None = None) -> Corpus:
     if source in NAMES:
         by_split = {split: [f"{p.title}\n{p.text}" for p in read_pieces() if p.split == split] for split in SPLITS}
         return Corpus(source, **by_split)
-    if not Path(source).exists():
+    if not os.path.exists(source):  # Path.exists would fail on a name that is too long
         raise UserError(f"{source}: no such file, and no corpus of that name (there is: {', '.join(NAMES)})")
     text = read_text(source, encoding)
     valid, test = (cut_at_line(text, len(text) * percent // 100) for percent in (90, 95))
@@ -77,9 +78,10 @@ def load_corpus(source: str, encoding: str | None = None) -> Corpus:
 
 
 def cut_at_line(text: str, position: int) -> int:
-    """The start of the first line at or after `position`, or `position` itself if no line starts there."""
-    newline = text.find("\n", position)
-    return newline + 1 if 0 <= newline < len(text) - 1 else position
+    """The start of the first line after `position`, or `position` itself if that line is more than a fortieth
+    of the text away: each part shall get its share."""
+    newline = text.find("\n", position, position + len(text) // 40)
+    return position if newline < 0 else newline + 1
 
 
 def token_stream(documents: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:

@@ -45,8 +45,8 @@ def scaled_dot_product_attention(
         return F.dropout(F.softmax(scores), dropout, rng) @ v
     if mask is None:
         return nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
-    # Some kernels give NaN, forward or backward, on a row of no keys. Such a row may look everywhere, and
-    # what it saw is thrown away.
+    # What a row of no keys gives has differed between kernels, NaN among them (pytorch issue 103963). So such
+    # a row may look everywhere, and what it saw is thrown away.
     blind = ~mask.any(dim=-1, keepdim=True)
     return nn.functional.scaled_dot_product_attention(q, k, v, mask | blind).masked_fill(blind, 0)
 

@@ -79,8 +79,8 @@ class Tokenizer(ABC):
             named = ", ".join(f"{char!r} (U+{ord(char):04X}) at {at}" for at, char in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise UserError(
-                f"unknown to this {self.kind} tokenizer: {named}{more}; use other characters, "
-                'allow <unk> with encode(..., unknown="unk"), or train a bpe tokenizer, which knows all'
+                f"unknown to this {self.kind} tokenizer: {named}{more}; leave them out, or train with a bpe "
+                'tokenizer, which knows all (in Python, unknown="unk" reads them as <unk>)'
             )
         return self._encode(text)
 
@@ -207,7 +207,7 @@ def require_unicode(text: str) -> None:
         code = ord(text[error.start])
         raise UserError(
             f"the text holds a lone surrogate (U+{code:04X}) at position {error.start}, which is half a "
-            "character and no Unicode text: remove it with minillm.text.clean(text)"
+            "character and no Unicode text: leave it out (in Python, minillm.text.clean removes it)"
         ) from None
 
 

@@ -1,0 +1,165 @@
+"""What the commands of the command line do: options in, a dictionary of figures (for --json) out.
+
+Each imports what it needs when it runs, and checks all settings before it prints anything.
+"""
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from minillm.config import preset
+from minillm.errors import UserError
+
+FIXED_ON_RESUME = (
+    *("preset", "tokenizer", "vocab_size", "seed", "lr", "batch_size", "context", "n_layer", "n_head", "d_model"),
+    *("dropout", "norm", "position", "activation", "schedule", "patience", "eval_every"),
+)
+
+
+def run_train(options: Namespace) -> dict[str, Any]:
+    from minillm.backend import Backend
+    from minillm.console import Console
+    from minillm.train import train
+    from minillm.viz import draw_loss
+
+    backend = Backend(options.backend, options.device)
+    changes = {name: getattr(options, name) for name in FIXED_ON_RESUME if getattr(options, name) is not None}
+    run, corpus = resumed_run(options, changes) if options.resume else new_run(options, changes)
+    console = Console(options.json, f"{backend.describe()}, {corpus.name}, {run.tokenizer}, {run.model}")
+    result = train(corpus, run, backend, options.out, resume=options.resume, prompt=options.prompt, reporter=console)
+    picture = draw_loss(result.log, options.out)
+    console.say(f"best validation loss {result.valid_loss:.4f} nats a token; {result.tokens_per_second:,.0f} tokens/s")
+    console.say(
+        f"saved in {options.out}" + (f"; the curve: {picture}" if picture else "; no curve: pip install matplotlib")
+    )
+    if result.interrupted:
+        console.say(f"stopped at step {result.steps}; continue with: minillm train --resume --out {options.out}")
+    return {
+        "out": str(options.out),
+        "steps": result.steps,
+        "interrupted": result.interrupted,
+        "loss": result.loss,
+        "valid_loss": result.valid_loss,
+        "tokens_per_second": result.tokens_per_second,
+        "seconds": result.seconds,
+    }
+
+
+def new_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
+    """The run that the options describe, and its text."""
+    from minillm.checkpoint import CONFIG, Run
+    from minillm.data.corpora import NAMES, load_corpus
+    from minillm.text import train_tokenizer
+
+    if (options.out / CONFIG).exists():
+        raise UserError(f"{options.out} holds a run already: continue it with --resume, or choose another --out")
+    kind, vocab_size = changes.pop("tokenizer", "char"), changes.pop("vocab_size", None)
+    name, steps = changes.pop("preset", "demo"), {} if options.steps is None else {"steps": options.steps}
+    preset(name, 1, **changes, **steps)  # a wrong setting shows before a long text is read
+    source = options.data or "reader"
+    corpus = load_corpus(source, options.encoding)
+    tokenizer = train_tokenizer(kind, corpus.train, vocab_size)
+    model, recipe = preset(name, tokenizer.vocab_size, **changes, **steps)
+    where = source if source in NAMES else str(Path(source).resolve())
+    return Run(model, recipe, tokenizer, {"source": where, "encoding": options.encoding}), corpus
+
+
+def resumed_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
+    """The run in the folder, perhaps with more steps, and its text."""
+    from minillm.checkpoint import load_run
+    from minillm.data.corpora import load_corpus
+
+    if changes:
+        named = ", ".join("--" + name.replace("_", "-") for name in changes)
+        raise UserError(f"{named} cannot change on --resume: leave it out, or start a new run in another --out")
+    run = load_run(options.out)
+    if options.steps is not None:
+        run = replace(run, train=replace(run.train, steps=options.steps))
+    source = options.data or run.data.get("source")
+    if source is None:
+        raise UserError(f"{options.out} does not say which text it learnt from: name it with --data")
+    return run, load_corpus(source, options.encoding or run.data.get("encoding"))
+
+
+def run_generate(options: Namespace) -> dict[str, Any]:
+    import time
+    from collections.abc import Iterable
+
+    import numpy as np
+
+    from minillm.backend import Backend
+    from minillm.generate import beam_search, check_sampling, generate
+    from minillm.train import never_written
+
+    if options.tokens < 1:
+        raise UserError(f"tokens is {options.tokens}; it must be at least 1")
+    if options.seed < 0:
+        raise UserError(f"seed is {options.seed}; it must not be negative")
+    check_sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
+    run, model = Backend(options.backend, options.device).load(options.model)
+    tokenizer = run.tokenizer
+    prompt = tokenizer.encode(options.prompt) or [tokenizer.eos_id]
+    limits: dict[str, Any] = {"banned": never_written(tokenizer), "stop": [tokenizer.eos_id]}
+    started = time.perf_counter()
+    tokens: Iterable[int]
+    if options.beam:
+        _, tokens = beam_search(model, prompt, options.tokens, width=options.beam, **limits)[0]
+    else:
+        tokens = generate(
+            model,
+            prompt,
+            options.tokens,
+            temperature=options.temperature,
+            top_k=options.top_k,
+            top_p=options.top_p,
+            repetition_penalty=options.repetition_penalty,
+            rng=np.random.default_rng(options.seed),
+            **limits,
+        )
+
+    def show(text: str) -> None:
+        if not options.json:
+            print(text, end="", flush=True)
+
+    ids, pieces, stream = [], [], tokenizer.stream()
+    show(options.prompt)
+    for token in tokens:
+        ids.append(token)
+        pieces.append(stream.feed(token))
+        show(pieces[-1])
+    pieces.append(stream.close())
+    show(pieces[-1] + "\n")
+    return {
+        "prompt": options.prompt,
+        "text": "".join(pieces),
+        "tokens": len(ids),
+        "ended": ids[-1] == tokenizer.eos_id,
+        "tokens_per_second": len(ids) / (time.perf_counter() - started),
+    }
+
+
+def run_eval(options: Namespace) -> dict[str, Any]:
+    from minillm.backend import Backend
+    from minillm.data.corpora import load_corpus
+    from minillm.evaluate import evaluate
+
+    run, model = Backend(options.backend, options.device).load(options.model)
+    corpus = load_corpus(options.data, options.encoding)
+    documents = corpus.all() if options.split == "all" else corpus.split(options.split)
+    if not any(documents):
+        raise UserError(f"{options.data} is too short to have a {options.split} part: give --split all")
+    result = evaluate(model, documents, run.tokenizer, run.model.context)
+    if not options.json:
+        unknown = f", {result.unknown:,} of them unknown" if result.unknown else ""
+        print(f"{options.data}, {options.split}: {result.characters:,} characters, {result.tokens:,} tokens{unknown}")
+        print(f"loss                {result.loss:.4f} nats a token")
+        print(f"perplexity          {result.perplexity:.2f} per token")
+        print(f"bits per character  {result.bits_per_char:.4f}")
+    return {"data": options.data, "split": options.split, **result._asdict()}
+
+
+def run_demo(options: Namespace) -> dict[str, Any]:
+    from minillm.demo import demo
+
+    return demo(options.out, options.backend, options.device, options.steps, options.seed, quiet=options.json)
