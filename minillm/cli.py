@@ -6,7 +6,6 @@ with one line on standard error and exit code 2.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         message = "not enough memory: choose a smaller model, batch or context"
     except OSError as error:
-        discard_output()
         if isinstance(error, BrokenPipeError):  # as in `minillm generate | head -c 10`
             return 1
         message = f"{error.filename or 'the output'} cannot be used: {error.strerror or error}; name another place"
@@ -70,11 +68,6 @@ def to_json(value: dict[str, Any]) -> str:
     """One line. What JSON has no number for, such as the loss before the first step, becomes null."""
     finite = json.loads(json.dumps(value), parse_constant=lambda name: None)
     return json.dumps(finite, ensure_ascii=False)
-
-
-def discard_output() -> None:
-    """Send what is still to be printed nowhere: Python would try, and complain, once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Parser(argparse.ArgumentParser):

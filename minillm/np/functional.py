@@ -62,13 +62,11 @@ def softmax(x: Array) -> tuple[Array, Cache]:
     """p_i = exp(x_i) / Σ_j exp(x_j) over the last axis; subtracting the maximum first changes nothing but
     keeps exp from overflowing. A row of nothing but -inf (every position masked) gives zeros.
     x (..., n) -> (..., n)"""
-    top = x.max(axis=-1, keepdims=True)
-    top[top == -np.inf] = 0  # -inf - -inf would be NaN
+    top = np.maximum(x.max(axis=-1, keepdims=True), np.finfo(x.dtype).min)  # -inf - -inf would be NaN
     p = x - top
     np.exp(p, out=p)
-    total = p.sum(axis=-1, keepdims=True)
-    total[total == 0] = 1
-    p /= total
+    total = np.einsum("...i->...", p)[..., None]
+    p /= np.maximum(total, 1)  # the maximum alone gives 1: less is a row without any
     return p, (p,)
 
 
@@ -103,34 +101,24 @@ def cross_entropy(logits: Array, targets: Array, ignore_index: int = -100) -> tu
     cols = targets.ravel()[rows]
     if len(cols) and cols.min() < 0:
         raise ValueError(f"target {cols.min()} is negative and not ignore_index {ignore_index}")
-    p = flat - flat.max(axis=-1, keepdims=True)
-    right = p[rows, cols]  # the target's shifted logit, before exp overwrites it
-    np.exp(p, out=p)
-    total = p.sum(axis=-1, keepdims=True)
-    p /= total
-    loss = (np.log(total[rows, 0]) - right).sum() / logits.dtype.type(max(len(rows), 1))
-    return loss, (p, rows, cols, logits.shape)
+    e = flat - flat.max(axis=-1, keepdims=True)
+    right = e[rows, cols]  # the target's shifted logit, before exp overwrites it
+    np.exp(e, out=e)
+    total = e.sum(axis=-1)  # p = e / total
+    count = max(len(rows), 1)
+    loss = (np.log(total[rows]) - right).sum() / logits.dtype.type(count)
+    return loss, (e, total, rows, cols, count, logits.shape)
 
 
 def cross_entropy_backward(dloss: Array | float, cache: Cache) -> Array:
-    """dlogits = (p - onehot(target)) · dloss / count, and 0 at ignored positions.
-
-    Works in the cache's own array of probabilities (the largest array of a small model), so a cache can
-    be used for one backward only; a second one raises ValueError.
-    """
-    p, rows, cols, shape = cache
-    if not p.flags.writeable:
-        raise ValueError("this cross-entropy cache was used already: call cross_entropy again")
-    dlogits = p
-    dlogits[rows, cols] -= 1
-    dlogits *= dlogits.dtype.type(dloss / max(len(rows), 1))
-    if len(rows) < len(dlogits):
-        ignored = np.ones(len(dlogits), dtype=bool)
-        ignored[rows] = False
-        dlogits[ignored] = 0
-    dlogits = dlogits.reshape(shape)
-    p.flags.writeable = False
-    return dlogits
+    """dlogits = (p - onehot(target)) · dloss / count, and 0 at ignored positions."""
+    e, total, rows, cols, count, shape = cache
+    scale = e.dtype.type(dloss / count)
+    share = np.zeros_like(total)
+    share[rows] = scale / total[rows]
+    dlogits = e * share[:, None]
+    dlogits[rows, cols] -= scale
+    return dlogits.reshape(shape)
 
 
 def relu(x: Array) -> tuple[Array, Cache]:

@@ -14,15 +14,17 @@ import copy
 import ctypes
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from minillm.np import functional as F
 from minillm.np.param import Array, Module, Param
 from minillm.np.workers import Workers
 
 
+@lru_cache(maxsize=1)
 def keep_freed_memory() -> None:
     """Tell glibc to reuse freed memory instead of giving it back (a no-op on other systems)."""
     if sys.platform.startswith("linux"):
@@ -30,6 +32,12 @@ def keep_freed_memory() -> None:
             libc = ctypes.CDLL("libc.so.6")
             for option, value in ((-1, 2**30), (-3, 2**30), (-8, 1)):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
                 libc.mallopt(option, value)
+
+
+@lru_cache(maxsize=1)
+def blas() -> ThreadpoolController:
+    """NumPy's BLAS, looked up once: that takes milliseconds."""
+    return ThreadpoolController()
 
 
 class DataParallel:
@@ -49,7 +57,7 @@ class DataParallel:
     def running(self) -> Iterator["DataParallel"]:
         """Set memory and BLAS for a training loop; BLAS gets its threads back at the end."""
         keep_freed_memory()
-        with threadpool_limits(1 if self.workers.threads > 1 else None, user_api="blas"):
+        with blas().limit(limits=1 if self.workers.threads > 1 else None, user_api="blas"):
             yield self
 
     def loss_and_grad(self, x: Array, y: Array, rng: np.random.Generator | None = None) -> float:

@@ -1,0 +1,524 @@
+"""Mistakes that people really make when they write a language model by hand, each with the test that notices it.
+
+test_mutants.py puts them into a copy of the package, one at a time. Where a forward and its backward can be
+wrong together, they are: such a pair agrees with central differences, and takes another oracle to be found.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake. `changes`: right text -> wrong text, each right text standing once in `file`, below minillm/."""
+
+    name: str
+    file: str
+    changes: dict[str, str]
+    caught_by: str  # node id below tests/: the cheapest test that is enough
+    error: str = "AssertionError"  # what that test ends with
+
+
+def operation(name: str) -> str:
+    """Central differences."""
+    return f"test_gradcheck.py::test_operation[{name}]"
+
+
+def module(name: str) -> str:
+    """Central differences."""
+    return f"test_gradcheck.py::test_module[{name}]"
+
+
+def tape(name: str) -> str:
+    """The same formula written a second time."""
+    return f"test_tape.py::test_agrees_with_the_tape[{name}]"
+
+
+def adam(name: str) -> str:
+    """torch.optim."""
+    return f"test_optim.py::test_twenty_steps_agree_with_torch[{name}-1]"
+
+
+def prop(name: str) -> str:
+    return f"test_properties.py::{name}"
+
+
+FUNCTIONAL = [
+    Mutant(
+        "linear: bias gradient summed over the features",
+        "np/functional.py",
+        {"dy2.T @ x2, dy2.sum(axis=0)": "dy2.T @ x2, dy2.sum(axis=1)"},
+        operation("linear"),
+        "ValueError",
+    ),
+    Mutant(
+        "linear: bias gradient averaged over the positions",
+        "np/functional.py",
+        {"dy2.T @ x2, dy2.sum(axis=0)": "dy2.T @ x2, dy2.mean(axis=0)"},
+        operation("linear"),
+    ),
+    Mutant(
+        "linear: dw transposed",
+        "np/functional.py",
+        {"dy2.T @ x2,": "x2.T @ dy2,"},
+        operation("linear"),
+        "ValueError",
+    ),
+    Mutant(
+        "embedding: of a repeated id only the last gradient is kept",
+        "np/functional.py",
+        {
+            "dw[unique] = np.add.reduceat(dout.reshape(-1, shape[1])[order], starts, axis=0)": (
+                "dw[flat] = dout.reshape(-1, shape[1])"
+            )
+        },
+        operation("embedding"),
+    ),
+    Mutant(
+        "softmax over the wrong axis",
+        "np/functional.py",
+        {
+            "np.maximum(x.max(axis=-1, keepdims=True)": "np.maximum(x.max(axis=-2, keepdims=True)",
+            'np.einsum("...i->...", p)[..., None]': "p.sum(axis=-2, keepdims=True)",
+            'np.einsum("...i,...i->...", p, dp)[..., None]': "(p * dp).sum(axis=-2, keepdims=True)",
+        },
+        tape("softmax"),
+    ),
+    Mutant(
+        "softmax without subtracting the maximum",
+        "np/functional.py",
+        {"p = x - top\n": "p = x.copy()\n", "p /= np.maximum(total, 1)": "p /= total"},
+        prop("test_nothing_overflows"),
+        "FloatingPointError",
+    ),
+    Mutant(
+        "softmax of a fully masked row: -inf minus -inf",
+        "np/functional.py",
+        {"np.maximum(x.max(axis=-1, keepdims=True), np.finfo(x.dtype).min)": "x.max(axis=-1, keepdims=True)"},
+        operation("scaled_dot_product_attention: only padding"),
+    ),
+    Mutant(
+        "softmax of a fully masked row: 0 divided by 0",
+        "np/functional.py",
+        {"p /= np.maximum(total, 1)": "p /= total"},
+        operation("scaled_dot_product_attention: only padding"),
+    ),
+    Mutant(
+        "softmax backward without the sum",
+        "np/functional.py",
+        {'dp - np.einsum("...i,...i->...", p, dp)[..., None]': "dp.copy()"},
+        operation("softmax"),
+    ),
+    Mutant(
+        "cross-entropy divided by all positions, not by those that count",
+        "np/functional.py",
+        {"count = max(len(rows), 1)": "count = targets.size"},
+        tape("cross_entropy"),
+    ),
+    Mutant(
+        "cross-entropy backward without dividing by the count",
+        "np/functional.py",
+        {"e.dtype.type(dloss / count)": "e.dtype.type(dloss)"},
+        operation("cross_entropy"),
+    ),
+    Mutant(
+        "cross-entropy gives ignored positions a gradient",
+        "np/functional.py",
+        {"share[rows] = scale / total[rows]": "share[:] = scale / total"},
+        operation("cross_entropy: ignored targets"),
+    ),
+    Mutant(
+        "GELU: derivative without the inner one",
+        "np/functional.py",
+        {"dxi *= 6 * 0.044715 * SQRT_2_OVER_PI": "dxi *= 0", "dxi += 2 * SQRT_2_OVER_PI": "dxi += 2"},
+        operation("gelu: tanh"),
+    ),
+    Mutant(
+        "GELU: exact derivative of the tanh form",
+        "np/functional.py",
+        {'if approximate == "tanh":\n            dxi *= 6': "if False:\n            dxi *= 6"},
+        operation("gelu: tanh"),
+    ),
+    Mutant(
+        "GELU: exact and tanh mixed up",
+        "np/block.py",
+        {
+            '"tanh" if self.activation == "gelu_tanh" else "none"': '"none" if self.activation == "gelu_tanh" else "tanh"'
+        },
+        "test_tape.py::test_a_whole_gpt_agrees_with_the_tape",
+    ),
+    Mutant(
+        "SiLU: half of the product rule",
+        "np/functional.py",
+        {"dx *= x\n    dx += 1\n": "dx *= x\n"},
+        operation("silu"),
+    ),
+    Mutant(
+        "SwiGLU: gate's gradient not multiplied by up",
+        "np/functional.py",
+        {"silu_backward(dy * up, act_cache)": "silu_backward(dy, act_cache)"},
+        operation("swiglu"),
+    ),
+    Mutant(
+        "SiLU: a float64 array of no axes promotes float32",
+        "np/functional.py",
+        {"np.tanh(x * 0.5)": "np.tanh(x * np.array(0.5))"},
+        prop("test_operations_promote_nothing_silently[silu]"),
+    ),
+    Mutant(
+        "LayerNorm: backward without the mean of g",
+        "np/functional.py",
+        {"dx -= dx.mean(axis=-1, keepdims=True)": "dx -= 0"},
+        operation("layer_norm"),
+    ),
+    Mutant(
+        "LayerNorm: backward without the mean of g x̂",
+        "np/functional.py",
+        {
+            "dx -= dx.mean(axis=-1, keepdims=True)\n    dx -= xhat * along\n": (
+                "dx -= dx.mean(axis=-1, keepdims=True)\n"
+            )
+        },
+        operation("layer_norm"),
+    ),
+    Mutant(
+        "LayerNorm: eps outside the root",
+        "np/functional.py",
+        {"np.sqrt(var * (1 / x.shape[-1]) + eps)": "(np.sqrt(var * (1 / x.shape[-1])) + eps)"},
+        tape("layer_norm"),
+    ),
+    Mutant(
+        "RMSNorm subtracts the mean",
+        "np/functional.py",
+        {
+            '    square = np.einsum("...i,...i->...", x, x)': (
+                '    x = x - x.mean(axis=-1, keepdims=True)\n    square = np.einsum("...i,...i->...", x, x)'
+            ),
+            "    dx -= xhat * along\n    dx *= rstd\n    return dx, dw\n": (
+                "    dx -= dx.mean(axis=-1, keepdims=True)\n    dx -= xhat * along\n    dx *= rstd\n    return dx, dw\n"
+            ),
+        },
+        tape("rms_norm"),
+    ),
+    Mutant(
+        "dropout without scaling what is left",
+        "np/functional.py",
+        {"keep *= 1 / (1 - p)": "keep *= 1"},
+        prop("test_dropout_keeps_the_mean"),
+    ),
+    Mutant(
+        "dropout: another mask in backward",
+        "np/functional.py",
+        {"return x * keep, (keep,)": "return x * keep, ((rng.random(x.shape) >= p) / (1 - p),)"},
+        operation("dropout"),
+    ),
+    Mutant(
+        "mean over a sequence: padding counted",
+        "np/functional.py",
+        {"weight = (mask / ": "weight = (np.ones_like(mask) / "},
+        tape("mean_pool"),
+    ),
+]
+
+ATTENTION = [
+    Mutant(
+        "attention without 1/√d",
+        "np/attention.py",
+        {
+            "q.dtype.type(1 / math.sqrt(q.shape[-1]))": "q.dtype.type(1)",
+            "dq.dtype.type(1 / math.sqrt(dq.shape[-1]))": "dq.dtype.type(1)",
+        },
+        tape("attention"),
+    ),
+    Mutant(
+        "attention scaled twice",
+        "np/attention.py",
+        {
+            "q.dtype.type(1 / math.sqrt(q.shape[-1]))": "q.dtype.type(1 / q.shape[-1])",
+            "dq.dtype.type(1 / math.sqrt(dq.shape[-1]))": "dq.dtype.type(1 / dq.shape[-1])",
+        },
+        tape("attention"),
+    ),
+    Mutant(
+        "attention backward without 1/√d",
+        "np/attention.py",
+        {"dq.dtype.type(1 / math.sqrt(dq.shape[-1]))": "dq.dtype.type(1)"},
+        operation("scaled_dot_product_attention"),
+    ),
+    Mutant(
+        "mask after the softmax",
+        "np/attention.py",
+        {
+            "scores = np.where(mask[:, :, start:stop, :seen], scores, scores.dtype.type(-np.inf))": "pass",
+            "F.softmax(scores)\n": (
+                "F.softmax(scores)\n        if mask is not None:\n            p *= mask[:, :, start:stop, :seen]\n"
+            ),
+        },
+        tape("masked attention"),
+    ),
+    Mutant(
+        "mask inverted",
+        "np/attention.py",
+        {"np.where(mask[:, :, start:stop, :seen]": "np.where(~mask[:, :, start:stop, :seen]"},
+        tape("masked attention"),
+    ),
+    Mutant(
+        "causal mask off by one: the next token is in sight",
+        "np/attention.py",
+        {"np.tri(n, dtype=bool)": "np.tri(n, k=1, dtype=bool)"},
+        "test_tape.py::test_a_whole_gpt_agrees_with_the_tape",
+    ),
+    Mutant(
+        "causal mask off by one: a position does not see itself",
+        "np/attention.py",
+        {"np.tri(n, dtype=bool)": "np.tri(n, k=-1, dtype=bool)"},
+        "test_tape.py::test_a_whole_gpt_agrees_with_the_tape",
+    ),
+    Mutant(
+        "causal mask in the wrong corner when keys came before",
+        "np/attention.py",
+        {"s - t + min(i + BLOCK, t)": "min(i + BLOCK, t)"},
+        tape("masked attention"),
+    ),
+    Mutant(
+        "attention: dv from the weights before dropout",
+        "np/attention.py",
+        {"kept.swapaxes(-1, -2) @ dout_block": "p_cache[0].swapaxes(-1, -2) @ dout_block"},
+        operation("scaled_dot_product_attention: dropout"),
+    ),
+    Mutant(
+        "heads: reshaped without a transpose",
+        "np/attention.py",
+        {"heads.transpose(2, 0, 3, 1, 4)": "x.reshape(parts, b, self.n_head, t, -1)"},
+        "test_tape.py::test_a_whole_gpt_agrees_with_the_tape",
+    ),
+    Mutant(
+        "rotary: position ignored when there is a cache",
+        "np/attention.py",
+        {"start = kv.length if kv else 0": "start = 0"},
+        prop("test_kv_cache_equals_the_full_forward"),
+    ),
+    Mutant(
+        "rotary: backward turns forward again",
+        "np/position.py",
+        {"turn(dy, cos, -sin)": "turn(dy, cos, sin)"},
+        operation("rotary"),
+    ),
+    Mutant(
+        "KV cache: new keys overwrite position 0",
+        "np/attention.py",
+        {"self.k[:, :, self.length : end] = k": "self.k[:, :, : k.shape[2]] = k"},
+        prop("test_kv_cache_equals_the_full_forward"),
+    ),
+]
+
+MODELS = [
+    Mutant(
+        "gradient of a weight used twice assigned, not added",
+        "np/param.py",
+        {"self.grad += grad": "self.grad = grad"},
+        "test_gradcheck.py::test_repeated_weight",
+    ),
+    Mutant(
+        "tied weight: no gradient from the output layer",
+        "np/gpt.py",
+        {
+            "(self.lm_head.weight if self.lm_head else self.emb.tok.weight).accumulate(dw)": (
+                "self.lm_head and self.lm_head.weight.accumulate(dw)"
+            )
+        },
+        module("GPT"),
+    ),
+    Mutant(
+        "learned positions: gradient of the first sequence alone",
+        "np/embeddings.py",
+        {"dx.sum(axis=0)": "dx[0]"},
+        module("Embeddings"),
+    ),
+    Mutant(
+        "learned positions: always from 0",
+        "np/embeddings.py",
+        {"np.arange(start, end)": "np.arange(ids.shape[1])"},
+        prop("test_kv_cache_equals_the_full_forward"),
+    ),
+    Mutant(
+        "residual path: gradient of the branch alone",
+        "np/block.py",
+        {"dx = dx + self.norm2.backward(df, n2_cache)": "dx = self.norm2.backward(df, n2_cache)"},
+        module("Block"),
+    ),
+    Mutant(
+        "SwiGLU network: gradient of one of its two inputs lost",
+        "np/block.py",
+        {
+            "return self.linear1.backward(dh, cache1) + self.linear3.backward(dup, cache3)": (
+                "self.linear3.backward(dup, cache3)\n            return self.linear1.backward(dh, cache1)"
+            )
+        },
+        module("FeedForward: swiglu"),
+    ),
+    Mutant(
+        "BERT: padding mask over the queries, not the keys",
+        "np/bert.py",
+        {"mask[:, None, None]": "mask[:, None, :, None]"},
+        prop("test_padding_does_not_matter"),
+    ),
+    Mutant(
+        "BERT: 10% masked and 80% random",
+        "np/bert.py",
+        {"fate < 0.8": "fate < 0.1", "fate >= 0.9": "fate >= 0.2"},
+        prop("test_masked_tokens_follow_the_rule"),
+    ),
+    Mutant(
+        "encoder-decoder: the encoder is causal",
+        "np/seq2seq.py",
+        {"Block(config, causal=False,": "Block(config, causal=True,"},
+        prop("test_an_encoder_looks_both_ways"),
+    ),
+    Mutant(
+        "cross-attention: of all blocks only one gives the memory a gradient",
+        "np/seq2seq.py",
+        {"dmemory = dmemory + dm": "dmemory = dm"},
+        module("Seq2Seq"),
+    ),
+    Mutant(
+        "cross-attention: nothing flows back into the encoder",
+        "np/seq2seq.py",
+        {
+            "self.encode_backward(self.decode_backward(dlogits, decode_cache), encode_cache)": (
+                "self.decode_backward(dlogits, decode_cache)"
+            )
+        },
+        module("Seq2Seq"),
+    ),
+]
+
+LSTM = [
+    Mutant(
+        "LSTM: gates in the order i f o g",
+        "np/rnn.py",
+        {
+            "zi, zf, zg, zo = np.split": "zi, zf, zo, zg = np.split",
+            "np.concatenate([dzi, dzf, dzg, dzo]": "np.concatenate([dzi, dzf, dzo, dzg]",
+        },
+        tape("lstm"),
+    ),
+    Mutant(
+        "LSTM: forget gate's gradient from the new memory",
+        "np/rnn.py",
+        {"(i, f, g, o, c, shown)\n": "(i, f, g, o, c_next, shown)\n"},
+        operation("lstm_cell"),
+    ),
+    Mutant(
+        "LSTM: the memory's gradient is not carried back in time",
+        "np/rnn.py",
+        {"dz[:, t], dc = lstm_cell_backward": "dz[:, t], _ = lstm_cell_backward"},
+        operation("lstm"),
+    ),
+    Mutant(
+        "LSTM: the hidden state's gradient is not carried back in time",
+        "np/rnn.py",
+        {"lstm_cell_backward(dy[:, t] + dh, dc,": "lstm_cell_backward(dy[:, t], dc,"},
+        operation("lstm"),
+    ),
+    Mutant(
+        "LSTM: dw_hh with the hidden state after the step",
+        "np/rnn.py",
+        {"np.concatenate([h0[:, None], y], axis=1)[:, :-1]": "y"},
+        operation("lstm"),
+    ),
+]
+
+TRAINING = [
+    Mutant(
+        "Adam without bias correction",
+        "np/optim.py",
+        {
+            "step *= 1 / math.sqrt(1 - beta2**self.steps)": "step *= 1",
+            "step *= lr / (1 - beta1**self.steps)": "step *= lr",
+        },
+        adam("Adam"),
+    ),
+    Mutant(
+        "Adam: eps inside the root",
+        "np/optim.py",
+        {"np.sqrt(v, out=square)": 'np.sqrt(v + group["eps"], out=square)', 'step += group["eps"]': "step += 0"},
+        adam("AdamW, other settings"),
+    ),
+    Mutant(
+        "AdamW: decay through the gradient",
+        "np/optim.py",
+        {"    decoupled = True": "    decoupled = False"},
+        adam("AdamW"),
+    ),
+    Mutant(
+        "weight decay on biases and norms",
+        "np/optim.py",
+        {'"weight_decay": 0.0}': '"weight_decay": weight_decay}'},
+        "test_optim.py::test_only_matrices_decay",
+    ),
+    Mutant(
+        "momentum with the wrong sign",
+        "np/optim.py",
+        {"v += g\n": "v -= g\n"},
+        adam("SGD with momentum"),
+    ),
+    Mutant(
+        "clipping: each parameter by itself",
+        "np/optim.py",
+        {"np.multiply(g, factor, out=g)": "np.multiply(g, max_norm / math.sqrt(np.vdot(g, g)), out=g)"},
+        "test_optim.py::test_clipping_agrees_with_torch[0.5-1]",
+    ),
+    Mutant(
+        "clipping: small gradients made larger",
+        "np/optim.py",
+        {"if norm > max_norm:": "if norm > 0:"},
+        "test_optim.py::test_clipping_agrees_with_torch[1000000.0-1]",
+    ),
+    Mutant(
+        "clipping after the update",
+        "np/train.py",
+        {
+            "norm = clip_grad_norm(": "self.optimizer.step(self.parallel.workers)\n            norm = clip_grad_norm(",
+            "            self.optimizer.step(self.parallel.workers)\n        return": "        return",
+        },
+        "test_parity.py::test_the_same_training[gpt2]",
+    ),
+    Mutant(
+        "schedule: the warm-up ends a step early",
+        "schedule.py",
+        {"(step + 1) / (warmup + 1)": "(step + 1) / warmup"},
+        "test_optim.py::test_schedule_at_its_key_points[cosine-0.55]",
+    ),
+    Mutant(
+        "schedule: the last step stays above the end rate",
+        "schedule.py",
+        {"max(1, steps - 1 - warmup)": "max(1, steps - warmup)"},
+        "test_optim.py::test_schedule_at_its_key_points[cosine-0.55]",
+    ),
+    Mutant(
+        "gradients not cleared before a step",
+        "np/speed.py",
+        {"replica.zero_grad()": "pass"},
+        "test_speed.py::test_uneven_batch_with_ignored_targets[GPT-1]",
+    ),
+    Mutant(
+        "data parallel: uneven shards weigh the same",
+        "np/speed.py",
+        {"share = int((y >= 0).sum()) / count": "share = 1 / len(replicas)"},
+        "test_speed.py::test_uneven_batch_with_ignored_targets[GPT-2]",
+    ),
+    Mutant(
+        "data parallel: the replicas' gradients are not added",
+        "np/speed.py",
+        {"params[0].accumulate(other.grad)": "pass"},
+        "test_speed.py::test_uneven_batch_with_ignored_targets[GPT-2]",
+    ),
+    Mutant(
+        "data parallel: all threads toss the same coins",
+        "np/speed.py",
+        {"np.random.default_rng(seed) for seed": "np.random.default_rng(0) for seed"},
+        "test_speed.py::test_dropout_differs_between_threads_and_steps",
+    ),
+]
+
+MUTANTS = [*FUNCTIONAL, *ATTENTION, *MODELS, *LSTM, *TRAINING]
