@@ -141,9 +141,7 @@ FUNCTIONAL = [
     Mutant(
         "GELU: exact and tanh mixed up",
         "np/block.py",
-        {
-            '"tanh" if self.activation == "gelu_tanh" else "none"': '"none" if self.activation == "gelu_tanh" else "tanh"'
-        },
+        {'if self.activation == "gelu_tanh" else': 'if self.activation != "gelu_tanh" else'},
         "test_tape.py::test_a_whole_gpt_agrees_with_the_tape",
     ),
     Mutant(
@@ -171,7 +169,7 @@ FUNCTIONAL = [
         operation("layer_norm"),
     ),
     Mutant(
-        "LayerNorm: backward without the mean of g x̂",
+        "LayerNorm: backward without the mean of g times x-hat",
         "np/functional.py",
         {
             "dx -= dx.mean(axis=-1, keepdims=True)\n    dx -= xhat * along\n": (
@@ -221,7 +219,7 @@ FUNCTIONAL = [
 
 ATTENTION = [
     Mutant(
-        "attention without 1/√d",
+        "attention without 1/sqrt(d)",
         "np/attention.py",
         {
             "q.dtype.type(1 / math.sqrt(q.shape[-1]))": "q.dtype.type(1)",
@@ -239,10 +237,16 @@ ATTENTION = [
         tape("attention"),
     ),
     Mutant(
-        "attention backward without 1/√d",
+        "attention backward without 1/sqrt(d)",
         "np/attention.py",
         {"dq.dtype.type(1 / math.sqrt(dq.shape[-1]))": "dq.dtype.type(1)"},
         operation("scaled_dot_product_attention"),
+    ),
+    Mutant(
+        "attention: np.sqrt gives a float64 scalar, which promotes float32",
+        "np/attention.py",
+        {"q * q.dtype.type(1 / math.sqrt(q.shape[-1]))": "q / np.sqrt(q.shape[-1])"},
+        prop("test_operations_promote_nothing_silently[scaled_dot_product_attention]"),
     ),
     Mutant(
         "mask after the softmax",

@@ -22,14 +22,22 @@ RUN = """
 import json, sys
 import minillm, pytest
 
-class Errors:
-    names = []
-    def pytest_exception_interact(self, call):
-        self.names.append(call.excinfo.typename)
+errors = set()
 
-code = pytest.main(sys.argv[1:], plugins=[Errors()])
+def note(error):
+    if isinstance(error, BaseExceptionGroup):  # Hypothesis found several failures
+        for part in error.exceptions:
+            note(part)
+    else:
+        errors.add(type(error).__name__)
+
+class Plugin:
+    def pytest_exception_interact(self, call):
+        note(call.excinfo.value)
+
+code = pytest.main(sys.argv[1:], plugins=[Plugin()])
 print()
-print(json.dumps([int(code), minillm.__file__, Errors.names]))
+print(json.dumps([int(code), minillm.__file__, sorted(errors)]))
 """
 
 

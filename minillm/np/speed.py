@@ -1,8 +1,8 @@
-"""What makes the NumPy model fast and is not mathematics: threads, memory, BLAS. All of it stands here.
+"""What makes the NumPy model fast and is not mathematics. (The rest of it: chunks, workers, replicas.)
 
-1. Threads. NumPy runs element-wise code on one core. Splitting the batch over threads, each with the whole
-   model and its own gradients (data parallelism, as on many GPUs), keeps every core busy all the time.
-   BLAS then gets one thread per shard.
+1. Data parallelism. NumPy runs element-wise code on one core. Splitting the batch over as many copies of the
+   model as there are cores, each with its own gradients (as on many GPUs), keeps every core busy all the
+   time. BLAS then gets one thread for each copy.
 2. Memory. Every large temporary array is normally fetched from and returned to the operating system, which
    zeroes each page anew; that costs more than the arithmetic. glibc can be told to keep freed memory.
 
@@ -10,7 +10,6 @@ Nothing here changes a result, except that sums over shards are added in another
 """
 
 import contextlib
-import copy
 import ctypes
 import sys
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ from threadpoolctl import ThreadpoolController
 
 from minillm.np import functional as F
 from minillm.np.param import Array, Module, Param
-from minillm.np.workers import Workers
+from minillm.np.replicas import CAN_FORK, ProcessReplica, ThreadReplica
+from minillm.np.workers import Workers, at_home, cores
 
 
 @lru_cache(maxsize=1)
@@ -40,24 +40,43 @@ def blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-class DataParallel:
-    """Loss and gradients of a language model, computed by several threads on slices of the batch.
+def shard(model: Module, x: Array, y: Array, count: int, seed: int | None) -> float:
+    """One slice of a batch: leave its share of the gradients in the model, return its share of the mean loss.
 
-    The replicas share the model's weights and have gradients of their own, added up in a fixed order, so
-    that the same number of threads gives the same bits.
+    `count` is the number of targets in the whole batch; a seed turns dropout on.
+    """
+    logits, cache = model(x, rng=None if seed is None else np.random.default_rng(seed))
+    loss, loss_cache = F.cross_entropy(logits, y)
+    share = int((y >= 0).sum()) / count
+    model.backward(F.cross_entropy_backward(share, loss_cache), cache)
+    return float(loss) * share
+
+
+class DataParallel:
+    """Loss and gradients of a language model, computed by several copies on slices of the batch.
+
+    Gradients are added in a fixed order, so that the same number of copies gives the same bits. `threads` is
+    the number of copies, the model itself included; None: one for each core.
     """
 
-    def __init__(self, model: Module, threads: int | None = None) -> None:
-        self.model, self.workers = model, Workers(threads)
+    def __init__(self, model: Module, threads: int | None = None, processes: bool = CAN_FORK) -> None:
+        keep_freed_memory()
         model.zero_grad()
-        shared = {id(p.data): p.data for p in model.parameters()}
-        self.replicas = [model, *(copy.deepcopy(model, dict(shared)) for _ in range(self.workers.threads - 1))]
+        self.model, self.workers = model, Workers(threads)
+        self.homes = [core for _, core in zip(range(self.workers.threads), cores() * self.workers.threads, strict=False)]
+        self.replicas: list[ProcessReplica | ThreadReplica] = []
+        with blas().limit(limits=1, user_api="blas"):  # what is forked keeps the limit
+            for core in self.homes[1:]:
+                if processes:
+                    others = [r for r in self.replicas if isinstance(r, ProcessReplica)]
+                    self.replicas.append(ProcessReplica(model, shard, core, others))
+                else:
+                    self.replicas.append(ThreadReplica(model, shard, core))
 
     @contextlib.contextmanager
     def running(self) -> Iterator["DataParallel"]:
-        """Set memory and BLAS for a training loop; BLAS gets its threads back at the end."""
-        keep_freed_memory()
-        with blas().limit(limits=1 if self.workers.threads > 1 else None, user_api="blas"):
+        """Set BLAS for a training step; it gets its threads back at the end."""
+        with blas().limit(limits=1 if self.replicas else None, user_api="blas"):
             yield self
 
     def loss_and_grad(self, x: Array, y: Array, rng: np.random.Generator | None = None) -> float:
@@ -65,26 +84,24 @@ class DataParallel:
 
         x, y (B, T) int; targets of -100 are ignored. A generator turns dropout on.
         """
-        for replica in self.replicas:
-            replica.zero_grad()
+        n = min(1 + len(self.replicas), len(x))
+        helpers = self.replicas[: n - 1]
+        seeds = [int(seed) for seed in rng.integers(2**63, size=n)] if rng else [None] * n
         count = max(int((y >= 0).sum()), 1)
+        shards = list(zip(np.array_split(x, n), np.array_split(y, n), [count] * n, seeds, strict=True))
+        for helper, arguments in zip(helpers, shards[1:], strict=True):
+            helper.start(*arguments)
+        self.model.zero_grad()
+        with at_home(self.homes[0] if helpers else None):
+            loss = shard(self.model, *shards[0])
+        params = self.model.parameters()
+        for helper in helpers:
+            part, grads = helper.finish()
+            loss += part
 
-        def shard(replica: Module, x: Array, y: Array, rng: np.random.Generator | None) -> float:
-            logits, cache = replica(x, rng=rng)
-            loss, loss_cache = F.cross_entropy(logits, y)
-            share = int((y >= 0).sum()) / count
-            replica.backward(F.cross_entropy_backward(share, loss_cache), cache)
-            return float(loss) * share
+            def add(pair: tuple[Param, Array | None]) -> None:
+                if pair[1] is not None:
+                    pair[0].accumulate(pair[1])
 
-        threads = min(self.workers.threads, len(x))
-        replicas = self.replicas[:threads]
-        rngs = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=threads)] if rng else [None] * threads
-        losses = self.workers.map(shard, replicas, np.array_split(x, threads), np.array_split(y, threads), rngs)
-
-        def add(params: tuple[Param, ...]) -> None:
-            for other in params[1:]:
-                if other.grad is not None:
-                    params[0].accumulate(other.grad)
-
-        self.workers.each(add, list(zip(*(replica.parameters() for replica in replicas), strict=True)))
-        return sum(losses)
+            self.workers.each(add, list(zip(params, grads, strict=True)))
+        return loss

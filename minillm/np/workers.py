@@ -2,8 +2,9 @@
 loops, so threads do run side by side.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -50,6 +51,20 @@ def stay_on(core: int) -> None:
     """Bind the calling thread to one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})  # 0 is the calling thread
+
+
+@contextlib.contextmanager
+def at_home(core: int | None) -> Iterator[None]:
+    """Keep the calling thread on one core for a while (None: anywhere)."""
+    if core is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 SERIAL = Workers(1)

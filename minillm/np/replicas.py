@@ -1,0 +1,108 @@
+"""A second copy of a model that computes beside the first: weights shared, gradients its own.
+
+On Linux the copy lives in a process of its own, forked from this one, with weights and gradients in shared
+memory. Threads have to take turns at Python's global lock between any two NumPy calls, which costs a small
+model a third of its speed. Where forking is not safe (macOS, Windows) the copy lives in a thread.
+"""
+
+import contextlib
+import copy
+import mmap
+import multiprocessing
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from minillm.np.param import Array, Module
+from minillm.np.workers import stay_on
+
+CAN_FORK = sys.platform == "linux"
+Job = Callable[..., float]  # job(model, *arguments) leaves gradients in the model and returns its loss
+
+
+def in_shared_memory(array: Array) -> Array:
+    """A copy in memory that this process and those forked from it later on both see."""
+    shared = np.frombuffer(mmap.mmap(-1, max(array.nbytes, 1)), array.dtype, array.size).reshape(array.shape)
+    shared[...] = array
+    return shared
+
+
+class ThreadReplica:
+    """A replica in a thread of this process."""
+
+    def __init__(self, model: Module, job: Job, core: int) -> None:
+        self.job = job
+        self.model = copy.deepcopy(model, {id(p.data): p.data for p in model.parameters()})  # all but the weights
+        self.pool = ThreadPoolExecutor(1, initializer=stay_on, initargs=(core,))
+
+    def start(self, *arguments: Any) -> None:
+        """Set the job going."""
+        self.model.zero_grad()
+        self.future = self.pool.submit(self.job, self.model, *arguments)
+
+    def finish(self) -> tuple[float, list[Array | None]]:
+        """Wait for the job: its loss, and the gradients in the order of the parameters."""
+        return self.future.result(), [p.grad for p in self.model.parameters()]
+
+
+class ProcessReplica:
+    """A replica in a process of its own, which ends when this one does or forgets it."""
+
+    def __init__(self, model: Module, job: Job, core: int, others: list["ProcessReplica"]) -> None:
+        for p in model.parameters():
+            if not isinstance(p.data.base, np.ndarray) or not isinstance(p.data.base.base, mmap.mmap):
+                p.data = in_shared_memory(p.data)
+        self.grads = [in_shared_memory(np.zeros_like(p.data)) for p in model.parameters()]
+        self.pipe, end = multiprocessing.Pipe()
+        inherited = [self.pipe, *(other.pipe for other in others)]
+        process = multiprocessing.get_context("fork").Process(
+            target=serve, args=(model, job, self.grads, end, inherited, core), daemon=True
+        )
+        with warnings.catch_warnings():  # Python 3.12 warns of any fork beside threads; BLAS's survive it
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        end.close()
+
+    def start(self, *arguments: Any) -> None:
+        """Set the job going."""
+        self.pipe.send(arguments)
+
+    def finish(self) -> tuple[float, list[Array | None]]:
+        """Wait for the job: its loss, and the gradients in the order of the parameters."""
+        try:
+            answer = self.pipe.recv()
+        except EOFError:
+            raise RuntimeError("a helper process of the training was ended from outside; is there memory enough?") from None
+        if isinstance(answer, Exception):
+            raise answer
+        loss, has_grad = answer
+        return loss, [grad if there else None for grad, there in zip(self.grads, has_grad, strict=True)]
+
+
+def serve(
+    model: Module, job: Job, grads: list[Array], pipe: Connection, inherited: list[Connection], core: int
+) -> None:
+    """The helper process: do the jobs that come through the pipe until its other end is closed."""
+    for connection in inherited:  # or the other ends would never be closed
+        connection.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process to handle
+    stay_on(core)
+    params = model.parameters()
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            arguments = pipe.recv()
+            try:
+                model.zero_grad()
+                loss = job(model, *arguments)
+                for p, shared in zip(params, grads, strict=True):
+                    if p.grad is not None:
+                        shared[...] = p.grad
+                pipe.send((loss, [p.grad is not None for p in params]))
+            except Exception as error:  # to be raised where the result is waited for
+                pipe.send(error)
