@@ -136,7 +136,7 @@ OPERATIONS = {
 
 
 def share_of_time(shape: str, steps: int) -> dict[str, float]:
-    """Where a training step in NumPy spends its time, on one thread: fractions by operation."""
+    """Where a training step in NumPy spends its time, by one copy of the model: fractions by operation."""
     import cProfile
     import pstats
 
@@ -144,7 +144,7 @@ def share_of_time(shape: str, steps: int) -> dict[str, float]:
     from minillm.np.train import Trainer
 
     model = Backend("np").gpt(ModelConfig(vocab_size=VOCAB, **SHAPES[shape][0]))
-    trainer = Trainer(model, train_config(), threads=1)
+    trainer = Trainer(model, train_config(), copies=1)
     x, y = batch(shape)
     trainer.step(x, y, 0)
     with cProfile.Profile() as profile:

@@ -2,5 +2,5 @@
 
 Read in this order: functional, param, layers, position, embeddings, attention, block, gpt, optim, train;
 then the other models: rnn, bert, seq2seq.
-Not mathematics: chunks, workers and speed (how it is made fast). To check: gradcheck, tape.
+Not mathematics: chunks, cores, replicas and speed (how it is made fast). To check: gradcheck, tape.
 """

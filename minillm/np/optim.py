@@ -17,7 +17,6 @@ import numpy as np
 
 from minillm.np.chunks import chunks
 from minillm.np.param import Array, Module, Param
-from minillm.np.workers import SERIAL, Workers
 
 Group = dict[str, Any]
 
@@ -45,17 +44,15 @@ class Optimizer:
         }
         self.steps = 0
 
-    def step(self, workers: Workers = SERIAL) -> None:
-        """One update of every parameter that has a gradient, element by element, so in any order."""
+    def step(self) -> None:
+        """One update of every parameter that has a gradient."""
         self.steps += 1
-        pieces = [
-            (group, *piece)
-            for group in self.groups
-            for name, p in group["params"]
-            if p.grad is not None
-            for piece in chunks(p.data, p.grad, *(self.state[name][slot] for slot in self.slots))
-        ]
-        workers.each(lambda piece: self.update(*piece), pieces)
+        for group in self.groups:
+            for name, p in group["params"]:
+                if p.grad is not None:
+                    state = (self.state[name][slot] for slot in self.slots)
+                    for w, g, *s in chunks(p.data, p.grad, *state):
+                        self.update(group, w, g, *s)
 
     def update(self, group: Group, w: Array, g: Array, *state: Array) -> None:
         """Change w and its state in place, given its gradient g. All are flat and of one length."""
@@ -144,14 +141,15 @@ class AdamW(Adam):
     decoupled = True
 
 
-def clip_grad_norm(params: Iterable[Param], max_norm: float, workers: Workers = SERIAL) -> float:
+def clip_grad_norm(params: Iterable[Param], max_norm: float) -> float:
     """Scale all gradients by one factor so that their joint Euclidean norm is at most `max_norm`.
 
     Returns the norm before. As torch.nn.utils.clip_grad_norm_, with its 1e-6 in the divisor.
     """
     grads = [p.grad for p in params if p.grad is not None]
-    norm = math.sqrt(sum(workers.each(lambda g: float(np.vdot(g, g)), grads)))
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
     if norm > max_norm:
         factor = max_norm / (norm + 1e-6)
-        workers.each(lambda g: np.multiply(g, factor, out=g), grads)
+        for g in grads:
+            g *= factor
     return norm

@@ -9,8 +9,11 @@ import contextlib
 import copy
 import mmap
 import multiprocessing
+import os
+import select
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from minillm.np.cores import stay_on
 from minillm.np.param import Array, Module
-from minillm.np.workers import stay_on
 
 CAN_FORK = sys.platform == "linux"
 Job = Callable[..., float]  # job(model, *arguments) leaves gradients in the model and returns its loss
@@ -31,6 +34,14 @@ def in_shared_memory(array: Array) -> Array:
     shared = np.frombuffer(mmap.mmap(-1, max(array.nbytes, 1)), array.dtype, array.size).reshape(array.shape)
     shared[...] = array
     return shared
+
+
+def is_shared(array: Array) -> bool:
+    """Whether `in_shared_memory` made the array."""
+    base = array.base
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, mmap.mmap)
 
 
 class ThreadReplica:
@@ -56,9 +67,10 @@ class ProcessReplica:
 
     def __init__(self, model: Module, job: Job, core: int, others: list["ProcessReplica"]) -> None:
         for p in model.parameters():
-            if not isinstance(p.data.base, np.ndarray) or not isinstance(p.data.base.base, mmap.mmap):
+            if not is_shared(p.data):  # they are, if this model has replicas already
                 p.data = in_shared_memory(p.data)
         self.grads = [in_shared_memory(np.zeros_like(p.data)) for p in model.parameters()]
+        self.busy = False
         self.pipe, end = multiprocessing.Pipe()
         inherited = [self.pipe, *(other.pipe for other in others)]
         process = multiprocessing.get_context("fork").Process(
@@ -71,18 +83,35 @@ class ProcessReplica:
 
     def start(self, *arguments: Any) -> None:
         """Set the job going."""
+        if self.busy:  # an interrupt came before `finish`: that answer is of no use now
+            self.pipe.recv()
         self.pipe.send(arguments)
+        self.busy = True
 
     def finish(self) -> tuple[float, list[Array | None]]:
         """Wait for the job: its loss, and the gradients in the order of the parameters."""
+        wait_awake(self.pipe)
         try:
             answer = self.pipe.recv()
         except EOFError:
-            raise RuntimeError("a helper process of the training was ended from outside; is there memory enough?") from None
+            raise RuntimeError(
+                "a helper process of the training was ended from outside; is there memory enough?"
+            ) from None
+        self.busy = False
         if isinstance(answer, Exception):
             raise answer
         loss, has_grad = answer
         return loss, [grad if there else None for grad, there in zip(self.grads, has_grad, strict=True)]
+
+
+def wait_awake(pipe: Connection, seconds: float = 0.05) -> None:
+    """Wait for a message without going to sleep, though no longer than that: a core that slept comes back
+    with cold caches, which on a virtual machine costs a small model a quarter of its step."""
+    poller = select.poll()
+    poller.register(pipe.fileno(), select.POLLIN)
+    deadline = time.perf_counter() + seconds
+    while not poller.poll(0) and time.perf_counter() < deadline:
+        os.sched_yield()
 
 
 def serve(
@@ -96,6 +125,7 @@ def serve(
     params = model.parameters()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
+            wait_awake(pipe)
             arguments = pipe.recv()
             try:
                 model.zero_grad()

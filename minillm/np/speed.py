@@ -1,4 +1,4 @@
-"""What makes the NumPy model fast and is not mathematics. (The rest of it: chunks, workers, replicas.)
+"""What makes the NumPy model fast and is not mathematics. (The rest of it: chunks, cores, replicas.)
 
 1. Data parallelism. NumPy runs element-wise code on one core. Splitting the batch over as many copies of the
    model as there are cores, each with its own gradients (as on many GPUs), keeps every core busy all the
@@ -19,9 +19,9 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from minillm.np import functional as F
-from minillm.np.param import Array, Module, Param
+from minillm.np.cores import at_home, cores
+from minillm.np.param import Array, Module
 from minillm.np.replicas import CAN_FORK, ProcessReplica, ThreadReplica
-from minillm.np.workers import Workers, at_home, cores
 
 
 @lru_cache(maxsize=1)
@@ -55,15 +55,15 @@ def shard(model: Module, x: Array, y: Array, count: int, seed: int | None) -> fl
 class DataParallel:
     """Loss and gradients of a language model, computed by several copies on slices of the batch.
 
-    Gradients are added in a fixed order, so that the same number of copies gives the same bits. `threads` is
-    the number of copies, the model itself included; None: one for each core.
+    Gradients are added in a fixed order, so that the same number of copies gives the same bits. `copies` is
+    their number, the model itself included; None: one for each core.
     """
 
-    def __init__(self, model: Module, threads: int | None = None, processes: bool = CAN_FORK) -> None:
+    def __init__(self, model: Module, copies: int | None = None, processes: bool = CAN_FORK) -> None:
         keep_freed_memory()
         model.zero_grad()
-        self.model, self.workers = model, Workers(threads)
-        self.homes = [core for _, core in zip(range(self.workers.threads), cores() * self.workers.threads, strict=False)]
+        self.model, free = model, cores()
+        self.homes = [free[i % len(free)] for i in range(copies or len(free))]
         self.replicas: list[ProcessReplica | ThreadReplica] = []
         with blas().limit(limits=1, user_api="blas"):  # what is forked keeps the limit
             for core in self.homes[1:]:
@@ -98,10 +98,7 @@ class DataParallel:
         for helper in helpers:
             part, grads = helper.finish()
             loss += part
-
-            def add(pair: tuple[Param, Array | None]) -> None:
-                if pair[1] is not None:
-                    pair[0].accumulate(pair[1])
-
-            self.workers.each(add, list(zip(params, grads, strict=True)))
+            for p, grad in zip(params, grads, strict=True):
+                if grad is not None:
+                    p.accumulate(grad)
         return loss

@@ -27,11 +27,11 @@ class StepResult(NamedTuple):
 class Trainer:
     """A model, its optimiser (AdamW with decay groups) and its schedule."""
 
-    def __init__(self, model: LanguageModel, config: TrainConfig, threads: int | None = None) -> None:
+    def __init__(self, model: LanguageModel, config: TrainConfig, copies: int | None = None) -> None:
         self.model, self.config = model, config
         groups = decay_groups(model, config.weight_decay)
         self.optimizer = AdamW(groups, config.lr, config.betas, config.eps)
-        self.parallel = DataParallel(model, threads)
+        self.parallel = DataParallel(model, copies)
 
     def step(self, x: Array, y: Array, step: int) -> StepResult:
         """Learn from one batch, x, y (B, T) int; negative targets do not count. `step` counts from 0."""
@@ -40,6 +40,6 @@ class Trainer:
         self.optimizer.set_lr(lr)
         with self.parallel.running():
             loss = self.parallel.loss_and_grad(x, y, np.random.default_rng([c.seed, step]))
-            norm = clip_grad_norm(self.model.parameters(), c.clip or np.inf, self.parallel.workers)
-            self.optimizer.step(self.parallel.workers)
+            norm = clip_grad_norm(self.model.parameters(), c.clip or np.inf)
+            self.optimizer.step()
         return StepResult(loss, lr, norm)
