@@ -127,9 +127,9 @@ PRESETS = {
         "seconds: to see that everything works",
     ),
     "demo": Preset(
-        {"context": 64, "n_layer": 2, "n_head": 4, "d_model": 128, "dropout": 0.2, "norm": "rmsnorm"}
+        {"context": 64, "n_layer": 2, "n_head": 4, "d_model": 128, "dropout": 0.1, "norm": "rmsnorm"}
         | {"position": "rotary", "activation": "swiglu", "bias": False},
-        {"steps": 600, "batch_size": 24, "eval_every": 100},
+        {"steps": 600, "batch_size": 24, "lr": 2e-3, "eval_every": 100},
         "a minute on two cores: the bundled reader",
     ),
     "small": Preset(

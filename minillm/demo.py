@@ -53,11 +53,9 @@ def demo(
     _, model = backend.load(folder)
     learnt, valid, held_out = (token_stream(texts, tokenizer) for texts in (corpus.train, corpus.valid, corpus.test))
     vocab = tokenizer.vocab_size
-    rated = {
-        "uniform": scores(Uniform(vocab).total_nll(held_out), held_out, corpus.test, tokenizer),
-        "bigram": scores(Bigram(learnt, vocab, valid).total_nll(held_out), held_out, corpus.test, tokenizer),
-        "gpt": evaluate(model, corpus.test, tokenizer, model_config.context),
-    }
+    counted: dict[str, Uniform | Bigram] = {"uniform": Uniform(vocab), "bigram": Bigram(learnt, vocab, valid)}
+    rated = {name: scores(m.total_nll(held_out), held_out, corpus.test, tokenizer) for name, m in counted.items()}
+    rated["gpt"] = evaluate(model, corpus.test, tokenizer, model_config.context)
     names = {
         "uniform": "均匀瞎猜 uniform guess",
         "bigram": "二元计数 bigram counts",
@@ -80,7 +78,9 @@ def demo(
     if len(texts) == 2:
         same = texts["np"] == texts["pt"]
         console.say(f"\n{'两个写得一字不差 the two agree to the letter' if same else '两个写得不同 the two differ'}")
-    picture = draw_loss(result.log, folder, {names[n]: rated[n].loss for n in ("uniform", "bigram")})
+    picture = draw_loss(
+        result.log, folder, {names[n]: m.total_nll(valid) / (len(valid) - 1) for n, m in counted.items()}
+    )
     if picture:
         console.say(f"损失曲线 loss curve: {picture}")
     console.say(f"接着写 go on: python -m minillm generate --model {folder} --prompt 天安门")

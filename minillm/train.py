@@ -175,8 +175,8 @@ def sample_text(
 ) -> str:
     """The prompt continued. The model does not see what it does not know or has no room for: unknown characters
     and, if the prompt is longer than the context, its beginning."""
-    ids = [tokenizer.eos_id, *(i for i in tokenizer.encode(prompt, unknown="unk") if i != tokenizer.unk_id)]
-    ids = ids[-model.config.context :]
+    known = [i for i in tokenizer.encode(prompt, unknown="unk") if i != tokenizer.unk_id]
+    ids = known[-model.config.context :] or [tokenizer.eos_id]
     new = generate(
         model,
         ids,

@@ -66,7 +66,7 @@ def plot_loss(
         ax.plot(*zip(*valid, strict=True), "o-", color="tab:red", markersize=4, label="验证 validation")
     for (name, loss), color in zip((baselines or {}).items(), ("0.35", "tab:green", "tab:purple"), strict=False):
         ax.axhline(loss, color=color, linestyle="--", linewidth=1)
-        ax.annotate(name, (1, loss), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=color)
+        ax.annotate(name, (0.13, loss), xycoords=("axes fraction", "data"), va="bottom", color=color)
     ax.set_xlabel("训练步数 step")
     ax.set_ylabel("损失（奈特/词元） loss (nats per token)")
     ax.set_title(title)

@@ -17,6 +17,8 @@ import pytest
 from conftest import ROOT
 from mutants import MUTANTS, Mutant
 
+from minillm.np.replicas import CAN_FORK
+
 NEED_TORCH = ("test_optim.py", "test_parity.py")  # files skipped as a whole without it
 RUN = """
 import json, sys
@@ -71,6 +73,8 @@ def run_tests(package: Path, node_ids: Iterable[str]) -> Result:
 
 
 def can_run(mutant: Mutant) -> bool:
+    if "[processes" in mutant.caught_by and not CAN_FORK:
+        return False
     return find_spec("torch") is not None or not mutant.caught_by.startswith(NEED_TORCH)
 
 
@@ -102,7 +106,7 @@ def test_without_a_mutant_the_tests_pass(tmp_path):
 
 def test_the_mutant_is_caught(mutant, tmp_path):
     if not can_run(mutant):
-        pytest.skip("needs torch")
+        pytest.skip("needs torch, or processes")
     package = copy_package(tmp_path)
     file = package / mutant.file
     source = file.read_text(encoding="utf-8")

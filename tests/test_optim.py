@@ -10,7 +10,6 @@ from minillm.np import chunks
 from minillm.np.gpt import GPT
 from minillm.np.optim import SGD, Adam, AdamW, clip_grad_norm, decay_groups
 from minillm.np.param import Param
-from minillm.np.workers import Workers
 from minillm.schedule import EarlyStopping, learning_rate
 
 torch = pytest.importorskip("torch")
@@ -52,9 +51,8 @@ def draw_gradients(ours, theirs, rng):
         theirs[name].grad = torch.tensor(p.grad)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", CASES)
-def test_twenty_steps_agree_with_torch(name, threads, monkeypatch):
+def test_twenty_steps_agree_with_torch(name, monkeypatch):
     """Two groups with settings of their own, a learning rate that changes, arrays longer than a piece."""
     monkeypatch.setattr(chunks, "CHUNK", 16)
     ours_kind, their_kind, settings = CASES[name]
@@ -77,7 +75,7 @@ def test_twenty_steps_agree_with_torch(name, threads, monkeypatch):
             for group in reference.param_groups:
                 group["lr"] = 0.003
         draw_gradients(ours, theirs, rng)
-        optimizer.step(Workers(threads))
+        optimizer.step()
         reference.step()
         for key, p in ours.items():
             close(p.data, theirs[key].detach().numpy())
@@ -146,12 +144,11 @@ def test_only_matrices_decay():
     assert len(decayed["params"]) + len(kept["params"]) == len(model.parameters())
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("limit", [0.5, 5.0, 1e6])
-def test_clipping_agrees_with_torch(limit, threads):
+def test_clipping_agrees_with_torch(limit):
     ours, theirs = pairs()
     draw_gradients(ours, theirs, generator(4))
-    norm = clip_grad_norm(ours.values(), limit, Workers(threads))
+    norm = clip_grad_norm(ours.values(), limit)
     close(norm, torch.nn.utils.clip_grad_norm_(theirs.values(), limit).item())
     for name, p in ours.items():
         close(p.grad, theirs[name].grad.numpy())

@@ -171,6 +171,7 @@ def serve(name: str, shape: str) -> None:
     print(json.dumps({"ready": sorted(jobs)}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
+        jobs[request["do"]](max(1, request["times"] // 8))  # untimed: cores and caches wake up from the others' turn
         start = time.perf_counter()
         jobs[request["do"]](request["times"])
         print(json.dumps(time.perf_counter() - start), flush=True)

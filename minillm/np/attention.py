@@ -62,7 +62,7 @@ def scaled_dot_product_attention(
     block_caches = []
     for start, stop, seen in query_blocks(t, s, causal):
         scores = qs[:, :, start:stop] @ k[:, :, :seen].swapaxes(-1, -2)  # (B, H, stop - start, seen)
-        if causal:
+        if causal and stop - start > 1:  # a last query alone has no future
             scores[..., start - stop :] += causal_bias(stop - start, scores.dtype)
         if mask is not None:
             scores = np.where(mask[:, :, start:stop, :seen], scores, scores.dtype.type(-np.inf))

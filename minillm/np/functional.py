@@ -13,11 +13,12 @@ import math
 
 import numpy as np
 
-from minillm.np.chunks import chunks
+from minillm.np.chunks import chunks, row_dot, row_sum
 from minillm.np.erf import erf
 from minillm.np.param import Array, Cache
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+LOWEST = float(np.finfo(np.float32).min)
 
 
 def linear(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Cache]:
@@ -62,18 +63,17 @@ def softmax(x: Array) -> tuple[Array, Cache]:
     """p_i = exp(x_i) / Σ_j exp(x_j) over the last axis; subtracting the maximum first changes nothing but
     keeps exp from overflowing. A row of nothing but -inf (every position masked) gives zeros.
     x (..., n) -> (..., n)"""
-    top = np.maximum(x.max(axis=-1, keepdims=True), np.finfo(x.dtype).min)  # -inf - -inf would be NaN
+    top = np.maximum(x.max(axis=-1, keepdims=True), LOWEST)  # -inf - -inf would be NaN
     p = x - top
     np.exp(p, out=p)
-    total = np.einsum("...i->...", p)[..., None]
-    p /= np.maximum(total, 1)  # the maximum alone gives 1: less is a row without any
+    p /= np.maximum(row_sum(p), 1)  # the maximum alone gives 1: less is a row without any
     return p, (p,)
 
 
 def softmax_backward(dp: Array, cache: Cache) -> Array:
     """dx_i = p_i (dp_i - Σ_j p_j dp_j)"""
     (p,) = cache
-    dx = dp - np.einsum("...i,...i->...", p, dp)[..., None]
+    dx = dp - row_dot(p, dp)
     dx *= p
     return dx
 
@@ -214,9 +214,8 @@ def layer_norm(x: Array, w: Array, b: Array | None = None, eps: float = 1e-5) ->
 
     x (..., D), w, b (D,) -> (..., D)
     """
-    xhat = x - x.mean(axis=-1, keepdims=True)
-    var = np.einsum("...i,...i->...", xhat, xhat)[..., None]
-    rstd = 1 / np.sqrt(var * (1 / x.shape[-1]) + eps)  # (..., 1)
+    xhat = x - row_sum(x) * (1 / x.shape[-1])
+    rstd = 1 / np.sqrt(row_dot(xhat, xhat) * (1 / x.shape[-1]) + eps)  # (..., 1)
     xhat *= rstd
     y = xhat * w
     if b is not None:
@@ -232,8 +231,8 @@ def layer_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array | 
     dw = np.einsum("ni,ni->i", dy2, xhat2)
     db = dy2.sum(axis=0) if has_bias else None
     dx = dy * w
-    along = np.einsum("...i,...i->...", dx, xhat)[..., None] * (1 / len(w))
-    dx -= dx.mean(axis=-1, keepdims=True)
+    along = row_dot(dx, xhat) * (1 / len(w))
+    dx -= row_sum(dx) * (1 / len(w))
     dx -= xhat * along
     dx *= rstd
     return dx, dw, db
@@ -241,8 +240,7 @@ def layer_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array | 
 
 def rms_norm(x: Array, w: Array, eps: float = 1e-5) -> tuple[Array, Cache]:
     """y = w x / √(mean(x²) + eps) (Zhang and Sennrich 2019, arXiv 1910.07467).  x (..., D), w (D,) -> (..., D)"""
-    square = np.einsum("...i,...i->...", x, x)[..., None]
-    rstd = 1 / np.sqrt(square * (1 / x.shape[-1]) + eps)
+    rstd = 1 / np.sqrt(row_dot(x, x) * (1 / x.shape[-1]) + eps)
     xhat = x * rstd
     return xhat * w, (xhat, rstd, w)
 
@@ -252,7 +250,7 @@ def rms_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array]:
     xhat, rstd, w = cache
     dw = np.einsum("ni,ni->i", dy.reshape(-1, len(w)), xhat.reshape(-1, len(w)))
     dx = dy * w
-    along = np.einsum("...i,...i->...", dx, xhat)[..., None] * (1 / len(w))
+    along = row_dot(dx, xhat) * (1 / len(w))
     dx -= xhat * along
     dx *= rstd
     return dx, dw

@@ -15,10 +15,11 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def is_shared(array: Array) -> bool:
     base = array.base
     while isinstance(base, np.ndarray):
         base = base.base
-    return isinstance(base, mmap.mmap)
+    return isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap)
 
 
 class ThreadReplica:
@@ -54,8 +55,12 @@ class ThreadReplica:
 
     def start(self, *arguments: Any) -> None:
         """Set the job going."""
+        self.future = self.pool.submit(self.work, *arguments)
+
+    def work(self, *arguments: Any) -> float:
+        """The job, in the thread: not before one that was given up is done."""
         self.model.zero_grad()
-        self.future = self.pool.submit(self.job, self.model, *arguments)
+        return self.job(self.model, *arguments)
 
     def finish(self) -> tuple[float, list[Array | None]]:
         """Wait for the job: its loss, and the gradients in the order of the parameters."""
@@ -65,14 +70,16 @@ class ThreadReplica:
 class ProcessReplica:
     """A replica in a process of its own, which ends when this one does or forgets it."""
 
-    def __init__(self, model: Module, job: Job, core: int, others: list["ProcessReplica"]) -> None:
+    living: ClassVar[weakref.WeakSet["ProcessReplica"]] = weakref.WeakSet()
+
+    def __init__(self, model: Module, job: Job, core: int) -> None:
         for p in model.parameters():
             if not is_shared(p.data):  # they are, if this model has replicas already
                 p.data = in_shared_memory(p.data)
         self.grads = [in_shared_memory(np.zeros_like(p.data)) for p in model.parameters()]
         self.busy = False
         self.pipe, end = multiprocessing.Pipe()
-        inherited = [self.pipe, *(other.pipe for other in others)]
+        inherited = [self.pipe, *(other.pipe for other in self.living)]
         process = multiprocessing.get_context("fork").Process(
             target=serve, args=(model, job, self.grads, end, inherited, core), daemon=True
         )
@@ -80,28 +87,36 @@ class ProcessReplica:
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         end.close()
+        self.living.add(self)
 
     def start(self, *arguments: Any) -> None:
         """Set the job going."""
-        if self.busy:  # an interrupt came before `finish`: that answer is of no use now
-            self.pipe.recv()
-        self.pipe.send(arguments)
+        with told_of_its_end():
+            if self.busy:  # an interrupt came before `finish`: that answer is of no use now
+                self.pipe.recv()
+            self.pipe.send(arguments)
         self.busy = True
 
     def finish(self) -> tuple[float, list[Array | None]]:
         """Wait for the job: its loss, and the gradients in the order of the parameters."""
         wait_awake(self.pipe)
-        try:
+        with told_of_its_end():
             answer = self.pipe.recv()
-        except EOFError:
-            raise RuntimeError(
-                "a helper process of the training was ended from outside; is there memory enough?"
-            ) from None
         self.busy = False
         if isinstance(answer, Exception):
             raise answer
         loss, has_grad = answer
         return loss, [grad if there else None for grad, there in zip(self.grads, has_grad, strict=True)]
+
+
+@contextlib.contextmanager
+def told_of_its_end() -> Iterator[None]:
+    """Turn what a pipe says when nobody is at its other end into a sentence."""
+    try:
+        yield
+    except (EOFError, ConnectionError):
+        message = "a helper process of the training was ended from outside; is there memory enough?"
+        raise RuntimeError(message) from None
 
 
 def wait_awake(pipe: Connection, seconds: float = 0.05) -> None:

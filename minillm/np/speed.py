@@ -67,11 +67,8 @@ class DataParallel:
         self.replicas: list[ProcessReplica | ThreadReplica] = []
         with blas().limit(limits=1, user_api="blas"):  # what is forked keeps the limit
             for core in self.homes[1:]:
-                if processes:
-                    others = [r for r in self.replicas if isinstance(r, ProcessReplica)]
-                    self.replicas.append(ProcessReplica(model, shard, core, others))
-                else:
-                    self.replicas.append(ThreadReplica(model, shard, core))
+                kind = ProcessReplica if processes else ThreadReplica
+                self.replicas.append(kind(model, shard, core))
 
     @contextlib.contextmanager
     def running(self) -> Iterator["DataParallel"]:
