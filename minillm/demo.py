@@ -73,7 +73,9 @@ def demo(
         except UserError as error:  # NumPy alone will do
             console.say(f"\n{error}")
             continue
-        texts[name] = sample_text(twin.load(folder)[1], tokenizer, PROMPT, 120, seed)
+        model = twin.load(folder)[1]
+        samples = [sample_text(model, tokenizer, PROMPT, 60, seed + i) for i in range(3)]
+        texts[name] = "\n———\n".join(samples)
         console.say(f"\n{twin.describe()}:\n{texts[name]}")
     if len(texts) == 2:
         same = texts["np"] == texts["pt"]

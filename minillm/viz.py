@@ -65,8 +65,7 @@ def plot_loss(
     if valid:
         ax.plot(*zip(*valid, strict=True), "o-", color="tab:red", markersize=4, label="验证 validation")
     for (name, loss), color in zip((baselines or {}).items(), ("0.35", "tab:green", "tab:purple"), strict=False):
-        ax.axhline(loss, color=color, linestyle="--", linewidth=1)
-        ax.annotate(name, (0.13, loss), xycoords=("axes fraction", "data"), va="bottom", color=color)
+        ax.axhline(loss, color=color, linestyle="--", linewidth=1, label=name)
     ax.set_xlabel("训练步数 step")
     ax.set_ylabel("损失（奈特/词元） loss (nats per token)")
     ax.set_title(title)
@@ -75,7 +74,7 @@ def plot_loss(
     return ax
 
 
-def smooth(values: list[float], weight: float = 0.95) -> list[float]:
+def smooth(values: list[float], weight: float = 0.9) -> list[float]:
     """Exponential moving average, corrected for its start at zero as Adam's are."""
     mean, out = 0.0, []
     for n, value in enumerate(values, start=1):
