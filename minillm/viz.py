@@ -70,7 +70,7 @@ def plot_loss(
     ax.set_ylabel("损失（奈特/词元） loss (nats per token)")
     ax.set_title(title)
     ax.grid(alpha=0.25)
-    ax.legend(frameon=False)
+    ax.legend(loc="upper right", bbox_to_anchor=(1, 0.94), edgecolor="none", framealpha=0.95)
     return ax
 
 

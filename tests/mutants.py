@@ -374,7 +374,7 @@ MODELS = [
     ),
     Mutant(
         "BERT: 10% masked and 80% random",
-        "np/bert.py",
+        "data/masking.py",
         {"fate < 0.8": "fate < 0.1", "fate >= 0.9": "fate >= 0.2"},
         prop("test_masked_tokens_follow_the_rule"),
     ),

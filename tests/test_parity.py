@@ -35,7 +35,6 @@ EXCEPTIONS = {
     "param.Module": "torch.nn.Module; test_number_of_parameters compares what is added to it",
     "attention.causal_bias": "part of the hand-made attention by blocks; torch has a fused kernel",
     "attention.query_blocks": "part of the hand-made attention by blocks; torch has a fused kernel",
-    "bert.mask_tokens": "prepares data, in NumPy for both",
     "rnn.LSTM.weights": "torch.nn.LSTM finds its weights by itself",
     "optim.Optimizer.update": "torch's fused kernels",
     "optim.SGD.update": "torch's fused kernels",

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from np_cases import LLAMA, MODULES, OPERATIONS, SINUSOIDAL, V, config, generator
 
+from minillm.data.masking import mask_tokens
 from minillm.np import functional as F
 from minillm.np.attention import MultiHeadAttention, scaled_dot_product_attention
-from minillm.np.bert import BERT, mask_tokens
+from minillm.np.bert import BERT
 from minillm.np.erf import erf
 from minillm.np.gpt import GPT
 from minillm.np.gradcheck import leaves
