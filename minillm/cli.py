@@ -5,7 +5,9 @@ with one line on standard error and exit code 2.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,11 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         message = "not enough memory: choose a smaller model, batch or context"
     except OSError as error:
+        forget_output()
         if isinstance(error, BrokenPipeError):  # as in `minillm generate | head -c 10`
             return 1
         message = f"{error.filename or 'the output'} cannot be used: {error.strerror or error}; name another place"
     print(f"minillm {options.command}: {message}", file=sys.stderr)
     return 2
+
+
+def forget_output() -> None:
+    """Drop what could not be written, or Python tries again at its end and complains of it there."""
+    with contextlib.suppress(OSError, ValueError):  # standard output may be no file at all
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def to_json(value: dict[str, Any]) -> str:
