@@ -59,9 +59,8 @@ def ours(backend_name: str, shape: str, compiled: bool = False) -> dict[str, Job
     return {"train": train, "generate": write, "generate_uncached": lambda tokens: write(tokens, kv_cache=False)}
 
 
-def transformers_gpt2(shape: str) -> dict[str, Job]:
-    """Hugging Face's GPT2LMHeadModel of the same shape, with torch's fused AdamW."""
-    import torch
+def make_gpt2(shape: str) -> Any:
+    """Hugging Face's GPT2LMHeadModel of the same shape as ours."""
     from transformers import GPT2Config, GPT2LMHeadModel
     from transformers.utils import logging
 
@@ -80,7 +79,14 @@ def transformers_gpt2(shape: str) -> dict[str, Job]:
         eos_token_id=None,
         pad_token_id=0,
     )
-    model = GPT2LMHeadModel(config)
+    return GPT2LMHeadModel(config)
+
+
+def transformers_gpt2(shape: str) -> dict[str, Job]:
+    """That model, with torch's fused AdamW and its own cached generate."""
+    import torch
+
+    model = make_gpt2(shape)
     recipe = train_config()
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=recipe.betas, weight_decay=0.1, fused=True)
     x, y = (torch.from_numpy(ids) for ids in batch(shape))
