@@ -59,6 +59,8 @@ def new_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
     preset(name, 1, **changes, **steps)  # a wrong setting shows before a long text is read
     source = options.data or "reader"
     corpus = load_corpus(source, options.encoding)
+    if not any(corpus.train):
+        raise UserError(f"{source} is too short to train on: give more text")
     tokenizer = train_tokenizer(kind, corpus.train, vocab_size)
     model, recipe = preset(name, tokenizer.vocab_size, **changes, **steps)
     where = source if source in NAMES else str(Path(source).resolve())

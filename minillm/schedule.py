@@ -1,9 +1,10 @@
-"""When to learn how fast, and when to stop: learning-rate schedules and early stopping, for both twins.
+"""What training is in both twins: learning-rate schedules, early stopping, what a step reports.
 
 Plain Python numbers: steps count optimiser updates from 0, rates are per step, losses are in nats.
 """
 
 import math
+from typing import NamedTuple
 
 
 def learning_rate(
@@ -37,3 +38,11 @@ class EarlyStopping:
     @property
     def stop(self) -> bool:
         return 0 < self.patience <= self.waited
+
+
+class StepResult(NamedTuple):
+    """What a step reports: mean loss in nats a token, the learning rate used, the gradient norm before clipping."""
+
+    loss: float
+    lr: float
+    grad_norm: float

@@ -387,3 +387,10 @@ def test_nobody_reads_the_output(trained):
             done = subprocess.run([*command, "5"], env=ENV, stdout=full, stderr=subprocess.PIPE, check=False)
         assert done.returncode == 2
         assert done.stderr.decode().count("\n") == 1 and b"No space left" in done.stderr
+
+
+def test_a_text_of_one_character_is_too_short_to_train_on(tmp_path, capsys):
+    (tmp_path / "one.txt").write_text("短", encoding="utf-8")
+    assert main(["train", "--data", str(tmp_path / "one.txt"), "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.endswith("one.txt is too short to train on: give more text\n")
+    assert not (tmp_path / "run").exists()

@@ -490,7 +490,7 @@ def test_clip_grad_norm(max_norm: float) -> None:
     assert_same_grads(np_model, pt_model)
 
 
-@covers("train.Trainer", "train.StepResult")
+@covers("train.Trainer")
 @pytest.mark.parametrize("label", ["gpt2", "llama"])
 def test_the_same_training(label: str) -> None:
     """50 steps with AdamW, decay groups, clipping and a schedule: one loss curve; then the same greedy text."""

@@ -4,8 +4,6 @@ A step's randomness (dropout) comes from a generator seeded with (seed, step) al
 stopped and resumed at any step continues with the very numbers that it would have had.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from minillm.config import TrainConfig
@@ -13,15 +11,7 @@ from minillm.np.lm import LanguageModel
 from minillm.np.optim import AdamW, clip_grad_norm, decay_groups
 from minillm.np.param import Array
 from minillm.np.speed import DataParallel
-from minillm.schedule import learning_rate
-
-
-class StepResult(NamedTuple):
-    """What a step reports: mean loss in nats a token, the learning rate used, the gradient norm before clipping."""
-
-    loss: float
-    lr: float
-    grad_norm: float
+from minillm.schedule import StepResult, learning_rate
 
 
 class Trainer:

@@ -5,7 +5,6 @@ stopped and resumed at any step continues with the very numbers that it would ha
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,15 +13,7 @@ from minillm.config import TrainConfig
 from minillm.pt import functional as F
 from minillm.pt.lm import LanguageModel
 from minillm.pt.optim import AdamW, clip_grad_norm, decay_groups
-from minillm.schedule import learning_rate
-
-
-class StepResult(NamedTuple):
-    """What a step reports: mean loss in nats a token, the learning rate used, the gradient norm before clipping."""
-
-    loss: float
-    lr: float
-    grad_norm: float
+from minillm.schedule import StepResult, learning_rate
 
 
 class Trainer:
