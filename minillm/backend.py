@@ -60,7 +60,7 @@ class Backend:
         """The settings and the trained model in a run's folder. UserError as in checkpoint.py."""
         run = checkpoint.load_run(folder)
         model = self.gpt(run.model)
-        self.load_weights(model, checkpoint.load_model(folder, run, shapes(run.model)))
+        self.load_weights(model, checkpoint.load_model(folder, run, shapes(model)))
         return run, model
 
     def describe(self) -> str:
@@ -89,7 +89,6 @@ class Backend:
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a GPT's weights. They are the same in both back-ends, so NumPy tells."""
-    model = Backend("np").gpt(config)
-    return {name: array.shape for name, array in model.state_dict().items()}
+def shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a model's weights; they are the same in both back-ends."""
+    return {name: tuple(array.shape) for name, array in model.state_dict().items()}

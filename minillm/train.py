@@ -108,7 +108,7 @@ def train(
     first, log = 0, []
     pending: list[dict[str, Any]] = []
     if resume:
-        state = checkpoint.load_state(folder, run, shapes(run.model))
+        state = checkpoint.load_state(folder, run, shapes(model))
         backend.load_weights(model, state.weights)
         try:
             trainer.optimizer.load_state_arrays(backend.tensors(state.optimizer), state.step)

@@ -10,7 +10,7 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-TEXT = "我爱北京天安门，天安门上太阳升。\n小雨说：今天下雨，我们去北海看荷花吧！\n" * 40
+TEXT = "我爱北京天安门，爷爷带我看升旗。\n小雨说：今天下雨，我们去北海看荷花吧！\n" * 40
 
 settings.register_profile("minillm", deadline=None, max_examples=200)
 settings.load_profile("minillm")

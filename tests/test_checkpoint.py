@@ -27,8 +27,8 @@ def folder(trained, tmp_path) -> Path:
 
 def load(folder: Path):
     """Everything that a folder holds."""
-    run, _ = Backend("np").load(folder)
-    return checkpoint.load_state(folder, run, shapes(run.model))
+    run, model = Backend("np").load(folder)
+    return checkpoint.load_state(folder, run, shapes(model))
 
 
 def check_refused(folder: Path, name: str, says: str = ""):

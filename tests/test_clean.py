@@ -153,7 +153,7 @@ def test_each_step_can_be_switched_off_alone(step):
 
 # ---------------------------------------------------------------------- files
 
-TEXT = "我爱北京天安门，天安门上太阳升。\nHello 2024!\n"
+TEXT = "我爱北京天安门，爷爷带我看升旗。\nHello 2024!\n"
 
 
 @pytest.fixture

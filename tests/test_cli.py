@@ -266,7 +266,7 @@ def test_unknown_device(trained, capsys):
 
 # ---------------------------------------------------------------------- bad files and folders
 
-CHINESE = "我爱北京天安门，天安门上太阳升。\n" * 30
+CHINESE = "我爱北京天安门，爷爷带我看升旗。\n" * 30
 BAD_FILES = {
     "empty": (b"", "is empty; name a file with text in it"),
     "binary": (bytes(range(256)) * 4, "name a text file"),

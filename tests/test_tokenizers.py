@@ -30,7 +30,7 @@ from minillm.text.tokenizer import N_SCALAR
 
 KINDS = ["char", "word", "bpe"]
 TEXTS = [
-    "我爱北京天安门，天安门上太阳升。",
+    "我爱北京天安门，爷爷带我看升旗。",
     "我爱北京，北京的春天很美。\n北京的秋天也很美！",
     "Hello, 北京! Hello 2024, hello <eos> world.",
 ]

@@ -24,7 +24,7 @@ class Trainer:
         self.parallel = DataParallel(model, copies)
 
     def step(self, x: Array, y: Array, step: int) -> StepResult:
-        """Learn from one batch, x, y (B, T) int; negative targets do not count. `step` counts from 0."""
+        """Learn from one batch, x, y (B, T) int; targets of -100 do not count. `step` counts from 0."""
         c = self.config
         lr = learning_rate(step, lr=c.lr, steps=c.steps, warmup=c.warmup, min_lr=c.min_lr, schedule=c.schedule)
         self.optimizer.set_lr(lr)

@@ -84,37 +84,29 @@ class SGD(Optimizer, torch.optim.SGD):
         super().__init__(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
 
 
-class Adam(Optimizer, torch.optim.Adam):
+class AdamArguments(Optimizer):
+    """What Adam and AdamW have in common: arguments and the names of the state."""
+
+    slots = ("exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self,
+        groups: list[Group],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
+
+
+class Adam(AdamArguments, torch.optim.Adam):
     """Kingma and Ba 2015 (arXiv 1412.6980). `weight_decay` is L2: it joins the gradient."""
 
-    slots = ("exp_avg", "exp_avg_sq")
 
-    def __init__(
-        self,
-        groups: list[Group],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
-
-
-class AdamW(Optimizer, torch.optim.AdamW):
+class AdamW(AdamArguments, torch.optim.AdamW):
     """Adam whose weight decay acts on the weights alone, w = w (1 - lr weight_decay), and not through the
     gradient's running means (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
-
-    slots = ("exp_avg", "exp_avg_sq")
-
-    def __init__(
-        self,
-        groups: list[Group],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> Tensor:
