@@ -1,7 +1,7 @@
-"""The command line: python -m minillm train | generate | eval | demo. What a command does stands in commands.py.
+"""The command line: python -m minillm train | generate | eval | demo | progress.
 
-Nothing heavy is imported before a command runs, so that --help is quick. What a user can put right ends
-with one line on standard error and exit code 2.
+What a command does stands in commands.py. Nothing heavy is imported before a command runs, so that --help is
+quick. What a user can put right ends with one line on standard error and exit code 2.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minillm.commands import run_demo, run_eval, run_generate, run_train
+from minillm.commands import run_demo, run_eval, run_generate, run_progress, run_train
 from minillm.config import ACTIVATIONS, NORMS, POSITIONS, PRESETS, SCHEDULES
 from minillm.errors import UserError
 
@@ -34,6 +34,10 @@ EVAL_EXAMPLES = """examples:
 DEMO_EXAMPLES = """examples:
   minillm demo                                      learn in NumPy, then write in NumPy and PyTorch
   minillm demo --backend pt"""
+PROGRESS_EXAMPLES = """examples:
+  minillm progress                                  what you have solved, and what comes next
+  minillm progress --language en
+Kept in ~/.minillm/progress.json, or the file that the variable MINILLM_PROGRESS names."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,6 +111,10 @@ def parser() -> Parser:
     )
     sub.add_argument("--steps", type=int, metavar="N", help="optimiser updates (default: the preset's)")
     sub.add_argument("--seed", type=int, default=0, metavar="S", help="decides weights, batches and text (default: 0)")
+
+    sub = command(commands, "progress", run_progress, "your way through the exercises", PROGRESS_EXAMPLES)
+    sub.add_argument("--language", choices=("zh", "en"), default="zh", help="of the titles (default: zh)")
+    sub.add_argument("--reset", action="store_true", help="start afresh; the old file is kept beside")
     return top
 
 

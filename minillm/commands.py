@@ -165,3 +165,16 @@ def run_demo(options: Namespace) -> dict[str, Any]:
     from minillm.demo import demo
 
     return demo(options.out, options.backend, options.device, options.steps, options.seed, quiet=options.json)
+
+
+def run_progress(options: Namespace) -> dict[str, Any]:
+    from minillm import progress
+
+    if options.reset:
+        old = progress.reset()
+        if not options.json:
+            print(f"started afresh; the old progress is kept in {old}" if old else "nothing is kept yet")
+        return {"old": None if old is None else str(old)}
+    if not options.json:
+        print(progress.table(options.language))
+    return progress.summary(options.language)

@@ -140,7 +140,7 @@ def test_demo_spares_a_run_of_the_user(trained, capsys):
     assert (trained / checkpoint.MODEL).exists()
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "eval", "demo"])
+@pytest.mark.parametrize("name", ["train", "generate", "eval", "demo", "progress"])
 def test_help_shows_examples(name, capsys):
     assert run(name, "--help") == 0
     out, err = capsys.readouterr()
@@ -149,7 +149,7 @@ def test_help_shows_examples(name, capsys):
         assert len(line) <= 100
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "eval", "demo"])
+@pytest.mark.parametrize("name", ["train", "generate", "eval", "demo", "progress"])
 def test_help_loads_nothing_heavy(name):
     code = f"""
 import sys

@@ -55,5 +55,5 @@ def test_import_rules(path):
 def test_the_rules_see_the_source():
     assert "torch" in imports(PACKAGE / "pt" / "gpt.py", top_only=True)
     assert knows(PACKAGE / "backend.py", "minillm.np", "minillm.pt") >= {"minillm.np.gpt", "minillm.pt.gpt"}
-    assert "matplotlib.figure" in imports(PACKAGE / "viz.py") - imports(PACKAGE / "viz.py", top_only=True)
+    assert "matplotlib.figure" in imports(PACKAGE / "canvas.py") - imports(PACKAGE / "canvas.py", top_only=True)
     assert {path.parent.name for path in FILES} >= {"minillm", *FORBIDDEN}
