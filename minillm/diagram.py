@@ -1,50 +1,78 @@
-"""Diagrams: boxes with arrows between them, as a picture that shows wherever pictures show."""
+"""From a text to an answer, as one picture: five cards, each with real contents of a language model."""
 
 from collections.abc import Sequence
 
 from minillm.canvas import COLOURS, Axes, new_axes
 
+NAMES = ("数据 data", "模型 model", "训练 training", "推理 inference", "应用 application")
+ROWS = (0.86, 0.68, 0.5, 0.32, 0.14)  # where the five lines of a card stand
+EDGE, FACE, GREY = "#9CC4DD", "#F3F8FC", "0.45"
+BLUE, ORANGE = COLOURS[:2]
 
-def flow(
-    boxes: Sequence[str],
-    ax: Axes | None = None,
+
+def pipeline(
     *,
-    notes: Sequence[str] = (),
-    arrows: Sequence[str] = (),
-    highlight: int | None = None,
-    title: str = "",
+    notes: Sequence[str],
+    page: Sequence[str],
+    chances: Sequence[tuple[str, float]],
+    curve: tuple[Sequence[float], Sequence[float], str],
+    story: Sequence[str],
+    typed: str,
+    offers: Sequence[str],
 ) -> Axes:
-    """Boxes from left to right with arrows between them. Lines of a box are parted by newlines.
+    """Data, model, training, inference and application of a model, left to right.
 
-    notes  small text under each box     arrows  small text over each arrow     highlight  index of a box to colour
+    notes    a line or two under each card                  page    five lines of the text learnt from
+    chances  five next characters and their probabilities   curve   x, y and the form in which y's ends are written
+    story    five stages of a text, a character longer each time
+    typed    what the user of a keyboard has typed          offers  three characters it offers next
     """
-    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-
-    n, gap = len(boxes), 0.45 if not any(arrows) else 0.8  # a box is one unit wide
-    lines = max(box.count("\n") + 1 for box in boxes)
-    below = max((note.count("\n") + 1 for note in notes), default=0)
-    tall = 0.2 + 0.2 * lines
-    width = n + gap * (n - 1)
-    ax = ax or new_axes(1.25 * width + 0.2, 1.25 * (tall + 0.17 * below) + (0.55 if title else 0.2))
-    for i, box in enumerate(boxes):
-        x = i * (1 + gap)
-        face, edge = ("#FBE3D6", COLOURS[1]) if i == highlight else ("#E3F0F8", COLOURS[0])
-        ax.add_patch(
-            FancyBboxPatch(
-                (x + 0.06, 0.06), 0.88, tall - 0.12, "round,pad=0.06", facecolor=face, edgecolor=edge, lw=1.5
-            )
-        )
-        ax.text(x + 0.5, tall / 2, box, ha="center", va="center", fontsize=12, linespacing=1.35)
-        if i < len(notes):
-            ax.text(x + 0.5, -0.08, notes[i], ha="center", va="top", fontsize=9, color="0.3", linespacing=1.3)
-        if i:
-            start, stop = (x - gap + 0.03, tall / 2), (x - 0.03, tall / 2)
-            ax.add_patch(FancyArrowPatch(start, stop, arrowstyle="-|>", mutation_scale=14, color="0.3", lw=1.4))
-            if i <= len(arrows):
-                ax.text(x - gap / 2, tall / 2 + 0.08, arrows[i - 1], ha="center", va="bottom", fontsize=9, color="0.3")
-    ax.set_xlim(-0.05, width + 0.05)
-    ax.set_ylim(-0.1 - 0.17 * below, tall + 0.05)
-    ax.set_aspect("equal")
-    ax.set_title(title)
+    ax = new_axes(8.6, 2.88)
+    ax.set(xlim=(0, 100), ylim=(-2, 31.5))
     ax.axis("off")
+    data, model, training, inference, application = (
+        _card(ax, i, name, note) for i, (name, note) in enumerate(zip(NAMES, notes, strict=True))
+    )
+    for y, line in zip(ROWS, page, strict=True):
+        data.text(0.05, y, line, va="center", fontsize=8.5)
+    for y, (char, share) in zip(ROWS, chances, strict=True):
+        color = ORANGE if y == ROWS[0] else GREY
+        model.text(0.13, y, char, ha="center", va="center", fontsize=11, color=color)
+        model.barh(y, 0.5 * share, left=0.23, height=0.1, color=color)
+        percent = f"{share:.0%}" if share > 0.005 else "<1%"
+        model.text(0.26 + 0.5 * share, y, percent, va="center", fontsize=8.5, color=color)
+    _draw_curve(training, *curve)
+    for y, line in zip(ROWS, story, strict=True):
+        for k, char in enumerate(line):
+            color = ORANGE if k == len(line) - 1 else "k"
+            inference.text(0.08 + 0.115 * k, y, char, va="center", fontsize=11, color=color)
+    application.text(0.5, 0.68, f"{typed}▏", ha="center", va="center", fontsize=13)
+    for x, offer in zip((0.2, 0.5, 0.8), offers, strict=True):
+        button = {"boxstyle": "round", "fc": "w", "ec": EDGE}
+        application.text(x, 0.32, offer, ha="center", va="center", fontsize=12, bbox=button)
     return ax
+
+
+def _card(ax: Axes, i: int, name: str, note: str) -> Axes:
+    """The i-th of five cards: its frame, its name, a note below; returns a place to draw on."""
+    from matplotlib.patches import FancyBboxPatch
+
+    x = 0.6 + 20.5 * i
+    ax.add_patch(FancyBboxPatch((x, 6.6), 16, 20, "round,pad=0.3,rounding_size=1.2", fc=FACE, ec=EDGE))
+    ax.text(x + 8, 29.6, name, ha="center", va="center", fontsize=11, color=BLUE)
+    ax.text(x + 8, 5.2, note, ha="center", va="top", fontsize=8.5, color=GREY, linespacing=1.3)
+    if i:
+        ax.annotate("", (x - 0.5, 16.6), (x - 4.1, 16.6), arrowprops={"arrowstyle": "-|>", "color": "0.35", "lw": 1.6})
+    place = ax.inset_axes([x, 6.6, 16, 20], transform=ax.transData)
+    place.set(xlim=(0, 1), ylim=(0, 1))
+    place.axis("off")
+    return place
+
+
+def _draw_curve(place: Axes, x: Sequence[float], y: Sequence[float], form: str) -> None:
+    """A curve with its first and last value written beside it."""
+    graph = place.inset_axes([0.14, 0.2, 0.72, 0.58])
+    graph.plot(x, y, "o-", color=ORANGE, markersize=3)
+    graph.axis("off")
+    for k, up in ((0, -14 if y[0] < y[1] else 7), (-1, 7)):
+        graph.annotate(form.format(y[k]), (x[k], y[k]), (0, up), textcoords="offset points", ha="center", fontsize=8.5)

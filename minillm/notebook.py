@@ -81,9 +81,7 @@ def install_missing(say: dict[str, str]) -> None:
 
 def silence_jieba() -> None:
     """No chatter from jieba, now or when it is imported: it sets its own log level, but leaves filters alone."""
-    logger = logging.getLogger("jieba")
-    if loud not in logger.filters:
-        logger.addFilter(loud)
+    logging.getLogger("jieba").addFilter(loud)  # a second time changes nothing
     warnings.filterwarnings("ignore", category=SyntaxWarning, module=r".*jieba")
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from minillm.canvas import COLOURS, Axes, new_axes, png, save_figure, show, use_chinese_font
-from minillm.diagram import flow
+from minillm.diagram import pipeline
 
 __all__ = [
     "draw_loss",
-    "flow",
     "heatmap",
     "new_axes",
+    "pipeline",
     "plot_bars",
     "plot_distribution",
     "plot_growth",
@@ -64,7 +64,7 @@ def plot_loss(
     ax.set_ylabel("损失（奈特/词元） loss (nats per token)")
     ax.set_title(title)
     ax.grid(alpha=0.25)
-    ax.legend(loc="upper right", bbox_to_anchor=(1, 0.94), edgecolor="none", framealpha=0.95)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)  # below: nothing is covered
     return ax
 
 

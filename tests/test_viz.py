@@ -40,6 +40,21 @@ def word(text, family=None):
     return ax
 
 
+FIVE = {
+    "notes": [
+        "读本里的一段\nfrom the reader",
+        "“北”的后面\nwhat follows 北",
+        "损失\nloss",
+        "一次一个字\none at a time",
+        "输入法\na keyboard",
+    ],
+    "page": ["他在黑板上写：", "“我爱北京天安”，", "问：“下一个字", "是什么？”全班", "一起喊：“门！”"],
+    "chances": [("京", 0.8), ("海", 0.1), ("边", 0.05), ("方", 0.04), ("。", 0.001)],
+    "curve": ([0, 1, 2], [7.2, 5.0, 4.5], "{:.1f}"),
+    "story": ["我爱北", "我爱北京", "我爱北京天", "我爱北京天安", "我爱北京天安门"],
+    "typed": "我爱北京",
+    "offers": ["天", "的", "城"],
+}
 PICTURES = {
     "bars": lambda: viz.plot_bars(["一", "\n"], [1, 2], label="次 times", highlight=1),
     "distribution": lambda: viz.plot_distribution(
@@ -48,7 +63,7 @@ PICTURES = {
     "heatmap": lambda: viz.heatmap(WEIGHTS, SENTENCE, SENTENCE),
     "zipf": lambda: viz.plot_zipf(Counter("的的的了了我"), viz.plot_zipf([9, 4, 2, 1], label="词"), label="字"),
     "growth": lambda: viz.plot_growth([1, 10, 100], [1, 8, 40], law=(1.2, 0.8), label="字"),
-    "flow": lambda: viz.flow(["数据\ndata", "模型\nmodel"], arrows=["读\nread"], notes=["课文", "参数"], highlight=1),
+    "pipeline": lambda: viz.pipeline(**FIVE),
     "loss": lambda: viz.plot_loss([{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0, "valid_loss": 2.5}]),
 }
 
@@ -56,7 +71,7 @@ PICTURES = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_draw_all_their_characters(name):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # "Glyph 26159 missing from font(s) DejaVu Sans"
+        warnings.filterwarnings("error", message="Glyph")  # "Glyph 26159 missing from font(s) DejaVu Sans"
         image = pixels(PICTURES[name]())
     assert image.min() < 100, "something dark is there"
     assert (image[0, 0] == 255).all(), "on white"
@@ -97,7 +112,7 @@ def test_new_axes_makes_grids():
 
 
 def test_show_prints_its_description_outside_a_notebook(capsys):
-    viz.show(PICTURES["flow"](), alt="两个方框 two boxes")
+    viz.show(PICTURES["bars"](), alt="两个方框 two boxes")
     assert capsys.readouterr().out == "两个方框 two boxes\n"
 
 
@@ -139,11 +154,14 @@ def test_growth_draws_the_law():
     assert list(ax.lines[1].get_ydata()) == [2, 4]
 
 
-def test_flow_keeps_words_in_their_boxes():
-    ax = viz.flow(["数据\ndata", "模型\nmodel", "训练\ntraining", "推理\ninference", "应用\napplication"])
+def test_pipeline_keeps_words_in_their_cards():
+    ax = viz.pipeline(**FIVE)
     ax.figure.canvas.draw()
-    assert len(ax.texts) == 5
-    for text, box in zip(ax.texts, (p for p in ax.patches if type(p).__name__ == "FancyBboxPatch"), strict=True):
-        inside, outside = text.get_window_extent(), box.get_window_extent()
-        assert outside.x0 < inside.x0 and inside.x1 < outside.x1
-        assert outside.y0 < inside.y0 and inside.y1 < outside.y1
+    cards = [patch for patch in ax.patches if type(patch).__name__ == "FancyBboxPatch"]
+    assert len(cards) == len(ax.child_axes) == 5
+    for card, place in zip(cards, ax.child_axes, strict=True):
+        outside = card.get_window_extent()
+        for text in place.texts:
+            inside = text.get_window_extent()
+            assert outside.x0 < inside.x0 and inside.x1 < outside.x1, text.get_text()
+            assert outside.y0 < inside.y0 and inside.y1 < outside.y1, text.get_text()
