@@ -1,7 +1,7 @@
 """A course directory for nbgrader: the exercises with their answers between markers, and what nbgrader must know.
 
-nbgrader takes the answers out itself when a teacher releases an assignment; the configuration that is written
-with them lets it leave the same stubs that the course's own exercise notebooks have.
+nbgrader takes the answers out itself when a teacher releases an assignment. The configuration that is written with
+them calls marking.py, so that the stubs are those of the course's own exercise notebooks, and the marks fair.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from book.code import PLACEHOLDER, expand
+from book.code import expand
 from book.course import Course
 from book.render import dumps, render
 from book.source import Code, Lesson
@@ -18,35 +18,16 @@ from minillm.errors import UserError
 CONFIG = '''\
 """Written by: python -m book.build nbgrader. Settings of your own may follow below."""
 
-import os
 import sys
 
-course = {root!r}  # the course's folder: notebooks find minillm and the checkers through it
+course = {root!r}  # where the course lives: without it there is neither minillm nor a check
 sys.path.insert(0, course)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [course, os.environ.get("PYTHONPATH")]))
 
-from nbgrader.converters.generate_assignment import GenerateAssignment
-from nbgrader.preprocessors import ClearSolutions
-
-from book.code import exercise
-
-
-class LeaveStubs(ClearSolutions):
-    """A repair exercise is released with its broken code, any other with the course's placeholder."""
-
-    def _replace_solution_region(self, cell, language):
-        before = cell.source
-        cell.source = exercise(before)
-        return cell.source != before
-
+from book.marking import configure
 
 c = get_config()
 c.CourseDirectory.course_id = "minillm"
-c.ClearSolutions.code_stub = {{"python": {placeholder!r}}}
-c.GenerateAssignment.preprocessors = [
-    LeaveStubs if preprocessor is ClearSolutions else preprocessor
-    for preprocessor in GenerateAssignment.preprocessors.default()
-]
+configure(c, course)
 '''
 
 
@@ -62,8 +43,7 @@ def write_course(course: Course, folder: Path, numbers: list[str], language: str
         print(path)
     config = folder / "nbgrader_config.py"
     if not config.exists():
-        text = CONFIG.format(root=str(course.root), placeholder="\n".join(PLACEHOLDER))
-        config.write_text(text, encoding="utf-8")
+        config.write_text(CONFIG.format(root=str(course.root)), encoding="utf-8")
         print(config)
     return 0
 
