@@ -25,7 +25,7 @@ WIDTH = 640  # of a picture in a flip-book, in pixels
 FRAME_DPI = WIDTH / 7  # so that a picture of the usual width of 7 inches fills it
 PALETTE = 96  # its colours, at most
 UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
-PICTURE = {"max_width": "100%", "align_self": "flex-start"}  # its own size: a box would stretch it
+PICTURE = {"max_width": "min(100%, 720px)", "align_self": "flex-start"}  # its own size: a box would stretch it
 NO_GLYPH = "字体里没有其中一个字。 The font lacks one of the characters."
 
 
