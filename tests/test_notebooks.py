@@ -46,7 +46,8 @@ def test_a_lesson_runs_twice_in_one_kernel_with_the_same_result(path: Path):
     once.cells = code + again
     outputs = execute(once, path.parent)
     for cell in code:
-        assert outputs[cell.id] == outputs[f"{cell.id}-2"], f"cell {cell.id} gives something else the second time"
+        if "nbval-ignore-output" not in cell.metadata.get("tags", []):  # a time was measured
+            assert outputs[cell.id] == outputs[f"{cell.id}-2"], f"cell {cell.id} gives something else the second time"
 
 
 @pytest.mark.parametrize("path", notebooks("solutions"), ids=name)

@@ -990,7 +990,7 @@ for length in (128, 256, 512, 1024):
     )
 
 
-# %% key="mistakes-cost-time"
+# %% key="mistakes-cost-time" tags=["nbval-ignore-output"]
 def seconds(length):
     q = np.ones((1, 1, length, 64), np.float32)
     times = []
