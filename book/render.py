@@ -14,7 +14,7 @@ from book.course import Course
 from book.findings import Finding, Refused
 from book.source import LANGUAGES, Code, Lesson, Pair
 
-METADATA = {
+METADATA: dict[str, Any] = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {
         "codemirror_mode": {"name": "ipython", "version": 3},

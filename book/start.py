@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from book.render import METADATA
 from minillm.errors import UserError
 from minillm.progress import Store
 from minillm.text.files import write_text
@@ -61,16 +62,6 @@ HOW = """\
 这一页每次启动都会重写。运行下面的格子，看此刻的进度。 This page is rewritten at each start. Run the cell below to see
 your progress as it is now."""
 
-# As the kernel will say it: otherwise the page counts as changed as soon as it is opened.
-LANGUAGE = {
-    "codemirror_mode": {"name": "ipython", "version": 3},
-    "file_extension": ".py",
-    "mimetype": "text/x-python",
-    "name": "python",
-    "nbconvert_exporter": "python",
-    "pygments_lexer": "ipython3",
-    "version": platform.python_version(),
-}
 REFRESH = """\
 from minillm.progress import show
 
@@ -109,10 +100,11 @@ def page(course: dict[str, Any], store: Store) -> dict[str, Any]:
     }
     cells = [{"cell_type": "markdown", "id": name, "metadata": {}, "source": text} for name, text in texts.items()]
     refresh = {"cell_type": "code", "id": "progress", "metadata": {}, "source": REFRESH}
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    # with the version, as the kernel will say it: otherwise the page counts as changed as soon as it is opened
+    language = {**METADATA["language_info"], "version": platform.python_version()}
     return {
         "cells": [*cells, {**refresh, "execution_count": None, "outputs": []}],
-        "metadata": {"kernelspec": kernel, "language_info": LANGUAGE},
+        "metadata": {**METADATA, "language_info": language},
         "nbformat": 4,
         "nbformat_minor": 5,
     }

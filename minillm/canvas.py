@@ -5,11 +5,11 @@ A lesson draws with a function of minillm/viz.py and shows what it returns: `sho
 
 import io
 from base64 import b64encode
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from minillm.display import publish
 from minillm.errors import UserError
 
 Axes = Any  # matplotlib is imported when something is drawn, not before
@@ -89,20 +89,6 @@ def title_of(ax: Axes) -> str:
     figure = figure_of(ax)
     titles = [figure.get_suptitle(), *(each.get_title() for each in figure.axes)]
     return "；".join(t.replace("\n", " ") for t in titles if t) or "图 picture"
-
-
-def publish(bundle: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
-    """Send one output, in several formats, to the notebook; without one, print its plain text."""
-    try:
-        from IPython.core.getipython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        print(bundle["text/plain"])
-        return
-    if get_ipython() is None:
-        print(bundle["text/plain"])
-    else:
-        display(dict(bundle), metadata=dict(metadata or {}), raw=True)
 
 
 def save_figure(ax: Axes, path: Any) -> None:

@@ -1,14 +1,16 @@
-"""Show HTML in a notebook and the same as plain text anywhere else."""
+"""One output in several formats: a notebook shows the best that it can, anywhere else the plain text is printed."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 
-def display(html: str, plain: str) -> None:
-    """Show something that has both forms. Without a notebook or IPython the plain text is printed."""
-    ipython = sys.modules.get("IPython")
+def publish(bundle: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
+    """Show a bundle of formats by their MIME types, "text/plain" among them; metadata: of each format, by its type."""
+    ipython = sys.modules.get("IPython")  # not imported is not in a notebook
     if ipython is None or ipython.get_ipython() is None:
-        print(plain, flush=True)
+        print(bundle["text/plain"], flush=True)
         return
-    from IPython.display import display as show
+    from IPython.display import display
 
-    show({"text/html": html, "text/plain": plain}, raw=True)
+    display(dict(bundle), metadata=dict(metadata or {}), raw=True)

@@ -20,7 +20,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from minillm.display import display
+from minillm.display import publish
 from minillm.errors import UserError
 from minillm.text.files import write_text
 
@@ -192,7 +192,7 @@ def table(language: str = "zh") -> str:
 def show(language: str = "zh") -> None:
     """Show progress in a notebook as a table with bars; anywhere else as text."""
     try:
-        display(html(language), table(language))
+        publish({"text/html": html(language), "text/plain": table(language)})
     except UserError as error:
         print(error)
 

@@ -16,7 +16,8 @@ from decimal import Decimal
 from html import escape
 from typing import Any
 
-from minillm.canvas import figure_of, png, publish, title_of
+from minillm.canvas import figure_of, png, title_of
+from minillm.display import publish
 from minillm.errors import UserError
 from minillm.flipbook import flipbook, still
 

@@ -6,7 +6,7 @@ import re
 from html import escape
 
 from exercises.checks.words import T
-from minillm.display import display
+from minillm.display import publish
 
 STATES = {  # the word that stands first, and the colour
     "right": (T("✓ 通过", "✓ Passed"), "46, 160, 67"),
@@ -19,7 +19,8 @@ STATES = {  # the word that stands first, and the colour
 
 def show_box(state: str, name: str, message: T, language: str, hint: T | None = None) -> None:
     """Show one answer; the hint stays folded."""
-    display(html(state, name, message, language, hint), plain(state, name, message, language, hint))
+    said = (state, name, message, language, hint)
+    publish({"text/html": html(*said), "text/plain": plain(*said)})
 
 
 def plain(state: str, name: str, message: T, language: str, hint: T | None = None) -> str:
