@@ -1,4 +1,4 @@
-"""The command line: python -m minillm train | generate | eval | demo | progress.
+"""The command line: python -m minillm train | generate | eval | data | demo | progress.
 
 What a command does stands in commands.py. Nothing heavy is imported before a command runs, so that --help is
 quick. What a user can put right ends with one line on standard error and exit code 2.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minillm.commands import run_demo, run_eval, run_generate, run_progress, run_train
+from minillm.commands import run_data, run_demo, run_eval, run_generate, run_progress, run_train
 from minillm.config import ACTIVATIONS, NORMS, POSITIONS, PRESETS, SCHEDULES
 from minillm.errors import UserError
 
@@ -31,6 +31,15 @@ GENERATE_EXAMPLES = """examples:
 EVAL_EXAMPLES = """examples:
   minillm eval --model runs/my                      the reader's test pieces
   minillm eval --model runs/my --data other.txt --split all --json"""
+DATA_EXAMPLES = """examples:
+  minillm data list                          the public corpora: size, licence, in the cache or not
+  minillm data list waimai                   with its data card
+  minillm data get tang300 cmn-eng           fetch them, or the rest of them
+  minillm data verify                        the SHA-256 of all that was fetched
+  minillm data path tang300                  where it is
+  minillm train --data tang300-simplified    fetches it too; needs pip install opencc
+MINILLM_CACHE names the folder that keeps them (default: ~/.cache/minillm), MINILLM_MIRROR a folder
+or an http(s) address to fetch them from instead of their public repositories."""
 DEMO_EXAMPLES = """examples:
   minillm demo                                      learn in NumPy, then write in NumPy and PyTorch
   minillm demo --backend pt"""
@@ -104,6 +113,10 @@ def parser() -> Parser:
         "--split", choices=("train", "valid", "test", "all"), default="test", help="which part (default: test)"
     )
 
+    sub = command(commands, "data", run_data, "public corpora: list, get, verify, path", DATA_EXAMPLES)
+    sub.add_argument("action", choices=("list", "get", "verify", "path"))
+    sub.add_argument("names", nargs="*", metavar="NAME", help="tang300, tang, cmn-eng, waimai (list, verify: all)")
+
     sub = command(commands, "demo", run_demo, "a minute: learn the bundled reader, compare, write", DEMO_EXAMPLES)
     backend_options(sub)
     sub.add_argument(
@@ -129,9 +142,15 @@ def command(commands: Any, name: str, run: Any, about: str, examples: str) -> Pa
 
 def data_options(sub: Parser, default: str | None) -> None:
     sub.add_argument(
-        "--data", default=default, metavar="FILE|NAME", help="a text file, or reader, the bundled corpus (default)"
+        "--data",
+        default=default,
+        metavar="FILE|NAME",
+        help="a text file, a folder, .jsonl, .csv, or a corpus (default: reader)",
     )
     sub.add_argument("--encoding", metavar="NAME", help="of the file, if it is not UTF-8: gb18030, utf-16, ...")
+    sub.add_argument(
+        "--field", metavar="NAME", help="of JSON lines, or the column of CSV, with the text (default: text)"
+    )
 
 
 def backend_options(sub: Parser) -> None:

@@ -49,7 +49,7 @@ def run_train(options: Namespace) -> dict[str, Any]:
 def new_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
     """The run that the options describe, and its text."""
     from minillm.checkpoint import CONFIG, Run
-    from minillm.data.corpora import NAMES, load_corpus
+    from minillm.data.corpora import NAMES, REMOTE, load_corpus
     from minillm.text import train_tokenizer
 
     if (options.out / CONFIG).exists():
@@ -58,13 +58,14 @@ def new_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
     name, steps = changes.pop("preset", "demo"), {} if options.steps is None else {"steps": options.steps}
     preset(name, 1, **changes, **steps)  # a wrong setting shows before a long text is read
     source = options.data or "reader"
-    corpus = load_corpus(source, options.encoding)
+    corpus = load_corpus(source, options.encoding, options.field)
     if not any(corpus.train):
         raise UserError(f"{source} is too short to train on: give more text")
     tokenizer = train_tokenizer(kind, corpus.train, vocab_size)
     model, recipe = preset(name, tokenizer.vocab_size, **changes, **steps)
-    where = source if source in NAMES else str(Path(source).resolve())
-    return Run(model, recipe, tokenizer, {"source": where, "encoding": options.encoding}), corpus
+    where = source if source in NAMES or source.startswith(REMOTE) else str(Path(source).resolve())
+    origin = {"source": where, "encoding": options.encoding, "field": options.field}
+    return Run(model, recipe, tokenizer, origin), corpus
 
 
 def resumed_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
@@ -81,7 +82,8 @@ def resumed_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
     source = options.data or run.data.get("source")
     if source is None:
         raise UserError(f"{options.out} does not say which text it learnt from: name it with --data")
-    return run, load_corpus(source, options.encoding or run.data.get("encoding"))
+    encoding, field = (getattr(options, name) or run.data.get(name) for name in ("encoding", "field"))
+    return run, load_corpus(source, encoding, field)
 
 
 def run_generate(options: Namespace) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def run_eval(options: Namespace) -> dict[str, Any]:
     from minillm.evaluate import evaluate
 
     run, model = Backend(options.backend, options.device).load(options.model)
-    corpus = load_corpus(options.data, options.encoding)
+    corpus = load_corpus(options.data, options.encoding, options.field)
     documents = corpus.all() if options.split == "all" else corpus.split(options.split)
     if not any(documents):
         raise UserError(f"{options.data} is too short to have a {options.split} part: give --split all")
@@ -178,3 +180,35 @@ def run_progress(options: Namespace) -> dict[str, Any]:
     if not options.json:
         print(progress.table(options.language))
     return progress.summary(options.language)
+
+
+def run_data(options: Namespace) -> dict[str, Any]:
+    from minillm.data import catalogue, download
+
+    sources = [catalogue.find(name) for name in options.names] or list(catalogue.catalogue().values())
+    if options.action in ("get", "path") and not options.names:
+        raise UserError(f"name what to {options.action}: {', '.join(source.name for source in sources)}, or several")
+    if options.action == "get":
+        for source in sources:
+            download.fetch(source, quiet=options.json)
+    found = [download.report(source) for source in sources]
+    wrong = [entry for entry in found if entry["state"] != "ok"]
+    if options.action == "verify" and not options.names:
+        wrong = [entry for entry in wrong if entry["state"] == "damaged"]  # what was never fetched is no fault
+    if wrong and options.action in ("verify", "path"):
+        states = ", ".join(f"{entry['name']} is {entry['state']}" for entry in wrong)
+        names = " ".join(entry["name"] for entry in wrong)
+        raise UserError(f"{states}; fetch what is not right with: minillm data get {names}")
+    if not options.json:
+        for source, entry in zip(sources, found, strict=True):
+            credit = f"  licence: {source.licence}\n  source: {source.attribution}"
+            heading = f"{source.name}: {source.about}; {source.bytes / 1e6:.1f} MB; {entry['state']}"
+            card = f"\n\n{source.card()}" if options.names else ""
+            texts = {
+                "list": f"{heading}\n  {source.size}\n{credit}{card}",
+                "get": f"{source.name}: {entry['path']}\n{credit}",
+                "verify": f"{source.name}: {entry['state']}",
+                "path": entry["path"],
+            }
+            print(texts[options.action])
+    return {"cache": str(download.cache_folder()), "mirror": download.mirror() or None, "corpora": found}

@@ -140,7 +140,7 @@ def test_demo_spares_a_run_of_the_user(trained, capsys):
     assert (trained / checkpoint.MODEL).exists()
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "eval", "demo", "progress"])
+@pytest.mark.parametrize("name", ["train", "generate", "eval", "data", "demo", "progress"])
 def test_help_shows_examples(name, capsys):
     assert run(name, "--help") == 0
     out, err = capsys.readouterr()
@@ -149,7 +149,7 @@ def test_help_shows_examples(name, capsys):
         assert len(line) <= 100
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "eval", "demo", "progress"])
+@pytest.mark.parametrize("name", ["train", "generate", "eval", "data", "demo", "progress"])
 def test_help_loads_nothing_heavy(name):
     code = f"""
 import sys
@@ -228,7 +228,7 @@ def test_train_refuses(case, tmp_path, text_file, capsys):
 def test_a_resumed_run_keeps_its_settings(trained, capsys):
     check_refused(capsys, ["train", "--resume", "--out", trained, "--lr", 1], "--lr cannot change on --resume")
     known = {action.dest for action in parser()._subparsers._group_actions[0].choices["train"]._actions}
-    free = {"help", "json", "data", "encoding", "backend", "device", "out", "resume", "steps", "prompt"}
+    free = {"help", "json", "data", "encoding", "field", "backend", "device", "out", "resume", "steps", "prompt"}
     assert known == free | set(FIXED_ON_RESUME)  # a new option must decide where it belongs
 
 
@@ -302,10 +302,10 @@ def test_a_file_in_another_encoding_is_read_on_request(encoding, tmp_path):
 def test_no_such_text(command, trained, tmp_path, capsys):
     where = ["--out", tmp_path / "run"] if command == "train" else ["--model", trained]
     for data, says in (
-        (tmp_path / "none.txt", "no such file, and no corpus of that name (there is: reader)"),
-        ("wikipedia", "no corpus of that name (there is: reader)"),
+        (tmp_path / "none.txt", "no such file, and no corpus of that name (there is: reader, "),
+        ("wikipedia", "no corpus of that name (there is: reader, "),
         ("我爱北京。" * 1000, "no such file"),  # a text in the place of its name
-        (tmp_path, "is a directory; name a text file"),
+        (tmp_path, "is a directory without text files"),
     ):
         check_refused(capsys, [command, *where, "--data", data], says)
     arguments = [command, *where, "--data", __file__, "--encoding", "klingon"]

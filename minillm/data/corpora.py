@@ -1,12 +1,17 @@
-"""Corpora: the bundled reader by name, or any text file, each in three parts: train, valid, test.
+"""Corpora by name, or out of your own files, each in three parts: train, valid, test.
 
 The reader is 《槐树胡同读本》, written for this project: data/files/reader, one file a piece, with an
-index of titles, genres and splits. A text file of your own is cut 90 : 5 : 5, in its order, at line ends.
+index of titles, genres and splits. The public corpora (catalogue.py) are fetched when first asked for, and split
+80 : 10 : 10 by whole poems, pairs and reviews (split.py); tang300-simplified is tang300 in simplified script.
+A text file of your own is cut 90 : 5 : 5, in its order, at line ends; a folder, JSON lines or CSV (own.py) is
+split 90 : 5 : 5 by whole documents, chosen by their SHA-256. A corpus is in memory as a whole: what is too large
+for that goes through own.stream_texts and shards.write_shards instead.
 """
 
 import csv
+import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,13 +19,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minillm.data.catalogue import catalogue
+from minillm.data.own import REMOTE, is_plain, stream_texts
+from minillm.data.readers import Record, read_records
+from minillm.data.simplify import simplify
+from minillm.data.split import split_records
 from minillm.errors import UserError
 from minillm.text.files import read_text
 from minillm.text.tokenizer import Tokenizer
 
 READER = Path(__file__).parent / "files" / "reader"
 SPLITS = ("train", "valid", "test")
-NAMES = ("reader",)
+SIMPLIFIED = "-simplified"
 
 
 class Piece(NamedTuple):
@@ -62,19 +72,67 @@ def read_pieces() -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def load_corpus(source: str, encoding: str | None = None) -> Corpus:
-    """A corpus by name, or from a text file by path (`encoding` None: UTF-8).
+def load_reader(name: str) -> Corpus:
+    """The bundled reader; a document is a title and its piece."""
+    by_split = {split: [f"{p.title}\n{p.text}" for p in read_pieces() if p.split == split] for split in SPLITS}
+    return Corpus(name, **by_split)
+
+
+def load_records(name: str) -> dict[str, list[Record]]:
+    """The poems, sentence pairs or reviews of a public corpus, by split. UserError: no such corpus, no network,
+    or no OpenCC for one in simplified script."""
+    simplified = name.endswith(SIMPLIFIED)
+    if simplified:
+        simplify([])  # OpenCC is missed now, not after a long download
+    parts = split_records(read_records(name.removesuffix(SIMPLIFIED)))  # before the script changes
+    if simplified:
+        parts = {split: [record.in_simplified() for record in records] for split, records in parts.items()}
+    return parts
+
+
+def load_public(name: str) -> Corpus:
+    """A public corpus; a document is a title and its poem, a pair with a tab between, or a review."""
+    parts = load_records(name)
+    return Corpus(name, **{split: [text for r in parts[split] if (text := r.document())] for split in SPLITS})
+
+
+LOADERS: dict[str, Callable[[str], Corpus]] = {
+    "reader": load_reader,
+    **dict.fromkeys(catalogue(), load_public),
+    **{f"{name}{SIMPLIFIED}": load_public for name in ("tang300", "tang", "cmn-eng")},
+}
+NAMES = tuple(LOADERS)
+
+
+def load_corpus(source: str, encoding: str | None = None, field: str | None = None) -> Corpus:
+    """A corpus by name, or from files of your own by path (`encoding` None: UTF-8; `field` None: text).
 
     UserError if there is neither such a name nor such a file, or the file is not readable text.
     """
-    if source in NAMES:
-        by_split = {split: [f"{p.title}\n{p.text}" for p in read_pieces() if p.split == split] for split in SPLITS}
-        return Corpus(source, **by_split)
-    if not os.path.exists(source):  # Path.exists would fail on a name that is too long
+    if source in LOADERS:
+        return LOADERS[source](source)
+    if not source.startswith(REMOTE) and not os.path.exists(source):  # Path.exists would fail on too long a name
         raise UserError(f"{source}: no such file, and no corpus of that name (there is: {', '.join(NAMES)})")
+    if not is_plain(source):
+        return split_documents(source, stream_texts(source, field or "text", encoding))
     text = read_text(source, encoding)
     valid, test = (cut_at_line(text, len(text) * percent // 100) for percent in (90, 95))
     return Corpus(source, [text[:valid]], [text[valid:test]], [text[test:]])
+
+
+def split_documents(name: str, texts: Iterable[str]) -> Corpus:
+    """Documents that differ, in their order, 90 : 5 : 5; valid and test get at least one each if there are three.
+
+    UserError: there is none.
+    """
+    documents = list(dict.fromkeys(texts))  # what stands twice would be known from another split
+    if not documents:
+        raise UserError(f"{name} holds no text; name another")
+    shuffled = sorted(documents, key=lambda text: hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
+    share = max(len(documents) // 20, len(documents) > 2)
+    valid, test = set(shuffled[:share]), set(shuffled[share : 2 * share])
+    train = [text for text in documents if text not in valid and text not in test]
+    return Corpus(name, train, [t for t in documents if t in valid], [t for t in documents if t in test])
 
 
 def cut_at_line(text: str, position: int) -> int:
