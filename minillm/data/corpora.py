@@ -1,8 +1,10 @@
 """Corpora by name, or out of your own files, each in three parts: train, valid, test.
 
 The reader is 《槐树胡同读本》, written for this project: data/files/reader, one file a piece, with an
-index of titles, genres and splits. The public corpora (catalogue.py) are fetched when first asked for, and split
-80 : 10 : 10 by whole poems, pairs and reviews (split.py); tang300-simplified is tang300 in simplified script.
+index of titles, genres and splits. The world is generated (data/world), and its entropy is known. The public
+corpora (catalogue.py) are fetched when first asked for, and split 80 : 10 : 10 by whole poems, pairs and reviews
+(split.py); tang300-simplified is tang300 in simplified script.
+
 A text file of your own is cut 90 : 5 : 5, in its order, at line ends; a folder, JSON lines or CSV (own.py) is
 split 90 : 5 : 5 by whole documents, chosen by their SHA-256. A corpus is in memory as a whole: what is too large
 for that goes through own.stream_texts and shards.write_shards instead.
@@ -96,8 +98,16 @@ def load_public(name: str) -> Corpus:
     return Corpus(name, **{split: [text for r in parts[split] if (text := r.document())] for split in SPLITS})
 
 
+def load_world(name: str) -> Corpus:
+    """Stories of the generated world (data/world), 200,000 characters, always the same ones."""
+    from minillm.data.world import corpus
+
+    return corpus()
+
+
 LOADERS: dict[str, Callable[[str], Corpus]] = {
     "reader": load_reader,
+    "world": load_world,
     **dict.fromkeys(catalogue(), load_public),
     **{f"{name}{SIMPLIFIED}": load_public for name in ("tang300", "tang", "cmn-eng")},
 }
