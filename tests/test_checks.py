@@ -232,6 +232,19 @@ def test_generators_and_objects_are_passed_as_they_are():
     assert checked(lambda run: run.call(rng, model), lambda rng, model: rng.random()).passed
 
 
+def test_what_a_learner_prints_appears_once(capsys):
+    @exercise(hint=T("", ""), rounds=3)
+    def double(run):
+        run.equal(run.call(2), 4)
+
+    def talks(x):
+        print("x is", x)
+        return 2 * x
+
+    assert double.result(talks).passed
+    assert capsys.readouterr().out == "x is 2\n"
+
+
 def test_none_may_be_allowed():
     assert checked(lambda run: run.require(run.call(1, may_return_none=True) is None, "x", T("", "")), print).passed
 
