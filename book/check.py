@@ -12,6 +12,8 @@ from book.generated import FOLDERS
 from book.render import Built, render
 from book.source import LANGUAGES, Lesson
 
+PASSED = "✓"  # how the line of a check that passed begins
+
 
 def findings(course: Course) -> list[Finding]:
     """All findings of a course, lesson by lesson."""
@@ -51,7 +53,7 @@ def notebooks(lesson: Lesson, rendered: list[Built], root: Path) -> list[Finding
             found.append(Finding(built.place, f"this is no notebook any more: run: make lessons LESSON={lesson.id}"))
             continue
         found += _cells(lesson, built, old, remedy)
-        found += _outputs(built, old, remedy)
+        found += _outputs(lesson, built, old, remedy)
         if (built.kind, built.language) == ("lesson", "zh"):
             in_chinese = outputs_of(old)
         elif built.kind == "lesson":
@@ -93,7 +95,7 @@ def _cells(lesson: Lesson, built: Built, old: nbformat.NotebookNode, remedy: str
     return found
 
 
-def _outputs(built: Built, old: nbformat.NotebookNode, remedy: str) -> list[Finding]:
+def _outputs(lesson: Lesson, built: Built, old: nbformat.NotebookNode, remedy: str) -> list[Finding]:
     outputs = outputs_of(old)
     if not built.executed:
         full = [key for key, value in outputs.items() if value]
@@ -101,9 +103,22 @@ def _outputs(built: Built, old: nbformat.NotebookNode, remedy: str) -> list[Find
         return [Finding(built.place, text, key) for key in full]
     if old.metadata.get("minillm", {}) != built.notebook.metadata["minillm"]:
         return [Finding(built.place, f"its outputs belong to other code: {remedy}")]
+    if built.kind == "solution":
+        again = f"make lessons LESSON={lesson.id} ARGS=--force"
+        text = f"its check did not pass: put the solution or the check right, then run: {again}"
+        asked = [cell.id for cell in built.notebook.cells if cell.source.startswith("check(")]
+        failed = [key for key in asked if not any(line.startswith(PASSED) for line in _said(outputs.get(key, [])))]
+        if failed:
+            return [Finding(built.place, text, key) for key in failed]
     live = [key for key, value in outputs.items() if normal(value) != value]
     text = f"its output holds a live widget, which only a kernel can show: {remedy}"
     return [Finding(built.place, text, key) for key in live]
+
+
+def _said(outputs: list[nbformat.NotebookNode]) -> list[str]:
+    """The lines of a cell's outputs as plain text."""
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    return "\n".join(texts).splitlines()
 
 
 def strays(course: Course) -> list[Finding]:

@@ -119,7 +119,7 @@ NOTEBOOK = '''\
 
 def setup(lesson, language="zh"):
     print("ready", lesson, language)
-    return lambda fn: print({"zh": "检查", "en": "check"}[language], fn(4))
+    return lambda fn: print("✓", {"zh": "检查", "en": "check"}[language], fn(4))
 '''
 
 GLOSSARY = """\

@@ -146,6 +146,10 @@ DRIFTS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         lambda root: edit(root, ZH, code_hash(root), "0" * 16),
         [ZH, "its outputs belong to other code", MACHINE],
     ),
+    "a solution that its check refused": (
+        in_file("solutions/zh/05_double.ipynb", "✓ 检查 12", "✗ 检查 12"),
+        ["solutions/zh/05_double.ipynb", '"ex-triple-check"', "did not pass", f"{MACHINE} ARGS=--force"],
+    ),
     "a lesson never built": (
         lambda root: (root / "book/reviewed.json").write_text("{}"),
         [SOURCE, "the lesson was not built yet", MACHINE],

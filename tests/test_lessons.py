@@ -81,8 +81,8 @@ def test_outputs_are_executed_once_and_copied(built: Path):
 
 
 def test_check_boxes_are_in_the_language(built: Path):
-    assert cells(built, "solutions", "zh")["ex-triple-check"].outputs[0].text == "检查 12\n"
-    assert cells(built, "solutions", "en")["ex-triple-check"].outputs[0].text == "check 12\n"
+    assert cells(built, "solutions", "zh")["ex-triple-check"].outputs[0].text == "✓ 检查 12\n"
+    assert cells(built, "solutions", "en")["ex-triple-check"].outputs[0].text == "✓ check 12\n"
     assert not any(cell.get("outputs") for cell in cells(built, "exercises", "zh").values())
 
 
