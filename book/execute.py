@@ -10,7 +10,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
+from minillm.widgets import VIEW
+
 SECONDS = 900  # for one cell; nobody waits longer for a lesson
 
 
@@ -65,7 +66,7 @@ def normal(outputs: list[NotebookNode]) -> list[NotebookNode]:
     for output in outputs:
         output = NotebookNode(output)
         if "data" in output:
-            output.data = NotebookNode({mime: value for mime, value in output.data.items() if mime != WIDGET})
+            output.data = NotebookNode({mime: value for mime, value in output.data.items() if mime != VIEW})
             if not output.data:
                 continue
             output.metadata = NotebookNode(output.get("metadata", {}))

@@ -21,6 +21,7 @@ from minillm.display import publish
 from minillm.errors import UserError
 from minillm.flipbook import flipbook, still
 
+VIEW = "application/vnd.jupyter.widget-view+json"  # the live widget among a cell's outputs; only a kernel can show it
 FRAMES = 9  # pictures in a flip-book, at most
 WIDTH = 640  # of a picture in a flip-book, in pixels
 FRAME_DPI = WIDTH / 7  # so that a picture of the usual width of 7 inches fills it
@@ -217,7 +218,7 @@ class Player:
         bundle: dict[str, Any] = {"text/plain": self.alt, "image/png": b64encode(picture).decode(), "text/html": html}
         if self.box is not None:
             view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
-            bundle["application/vnd.jupyter.widget-view+json"] = view
+            bundle[VIEW] = view
         return bundle
 
 

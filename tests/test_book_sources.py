@@ -8,7 +8,7 @@ import pytest
 from book.site.course import Course
 from book.site.exercises import exercise_cells
 from book.site.markdown import change_links, drop_outside_images, mark_headings
-from book.site.page import WIDGET, lesson_page
+from book.site.page import VIEW, lesson_page
 from book.site.sources import glossary_page, shown
 from minillm.errors import UserError
 
@@ -143,7 +143,7 @@ def test_a_lesson_that_was_not_built_is_named(course):
 def test_live_widgets_do_not_reach_the_page_and_pictures_keep_their_words(course):
     path = course.root / "notebooks" / "en" / "99_last.ipynb"
     data = json.loads(path.read_text(encoding="utf-8"))
-    bundle = {WIDGET: {"model_id": "x"}, "text/html": "<p>still</p>"}
+    bundle = {VIEW: {"model_id": "x"}, "text/html": "<p>still</p>"}
     words = {"image/png": {"alt": "a curve"}}
     data["cells"][3]["outputs"] = [{"output_type": "display_data", "data": bundle, "metadata": words}]
     path.write_text(json.dumps(data), encoding="utf-8")

@@ -178,9 +178,9 @@ def test_the_learners_progress_is_left_alone(tree: Path, monkeypatch):
 
 
 def test_live_widgets_are_not_kept():
-    data = {execute.WIDGET: {"model_id": "1"}, "text/plain": "a slider", "image/png": "xx"}
+    data = {execute.VIEW: {"model_id": "1"}, "text/plain": "a slider", "image/png": "xx"}
     shown = nbformat.v4.new_output("display_data", data=data)
-    bare = nbformat.v4.new_output("display_data", data={execute.WIDGET: {"model_id": "1"}})
+    bare = nbformat.v4.new_output("display_data", data={execute.VIEW: {"model_id": "1"}})
     (output,) = execute.normal([shown, bare])
     assert output.data == {"text/plain": "a slider", "image/png": "xx"}
     assert shown.data == data

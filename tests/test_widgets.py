@@ -3,12 +3,12 @@
 import io
 import json
 import re
-import shutil
 import sys
 from base64 import b64decode
 
 import pytest
 
+from book.site.chromium import ARGUMENTS, find_chromium
 from minillm import viz, widgets
 from minillm.errors import UserError
 from minillm.flipbook import flipbook
@@ -208,7 +208,7 @@ def test_in_a_kernel_there_is_one_output_and_no_noise():
 
 
 def test_flipbook_turns_in_a_browser(tmp_path, bundle):
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    chromium = find_chromium()
     sync = pytest.importorskip("playwright.sync_api")
     if not chromium:
         pytest.skip("no Chromium")
@@ -216,7 +216,7 @@ def test_flipbook_turns_in_a_browser(tmp_path, bundle):
     html = f"<!doctype html><meta charset=utf-8><body>{bundle['text/html']}{bundle['text/html']}"
     page_file.write_text(html, encoding="utf-8")
     with sync.sync_playwright() as start:
-        browser = start.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = start.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         page = browser.new_page()
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -1,12 +1,12 @@
 """The map of lessons, notebooks/course.json, and links between lessons, other files of the course and the book."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from book.site.markdown import resolve
 from book.site.words import RUNS, WORDS
+from book.start import load_course
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Course:
 
     @classmethod
     def read(cls, root: Path) -> "Course":
-        data = json.loads((root / "notebooks" / "course.json").read_text(encoding="utf-8"))
+        data = load_course(root)
         return cls(root, data["address"].rstrip("/"), data["lessons"])
 
     def colab(self, path: str) -> str:

@@ -9,8 +9,7 @@ from book.site.exercises import exercise_cells
 from book.site.markdown import change_links, drop_outside_images, mark_headings
 from book.site.words import WORDS
 from minillm.errors import UserError
-
-WIDGET = "application/vnd.jupyter.widget-view+json"  # it needs a kernel; a flip-book or a still stands beside it
+from minillm.widgets import VIEW
 
 
 def lesson_page(course: Course, lesson: dict[str, Any], language: str) -> str:
@@ -66,6 +65,6 @@ def picture_words(cell: Cell) -> str:
 
 def without_widget(output: dict[str, Any]) -> dict[str, Any]:
     """The output without the form that only a running kernel can show."""
-    if WIDGET not in output.get("data", {}):
+    if VIEW not in output.get("data", {}):
         return output
-    return {**output, "data": {kind: data for kind, data in output["data"].items() if kind != WIDGET}}
+    return {**output, "data": {kind: data for kind, data in output["data"].items() if kind != VIEW}}
