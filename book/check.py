@@ -10,7 +10,7 @@ from book.execute import normal, outputs_of
 from book.findings import Finding, Refused
 from book.generated import FOLDERS
 from book.render import Built, render
-from book.source import LANGUAGES, Lesson
+from book.source import LANGUAGES, PAGES, Lesson, Pair, read_page
 
 PASSED = "✓"  # how the line of a check that passed begins
 
@@ -34,7 +34,16 @@ def findings(course: Course) -> list[Finding]:
         except Refused as refused:
             found += refused.findings
     found += [Finding(lock.PLACE, f"lesson {n} is gone: run: make lessons") for n in sorted(set(known) - numbers)]
-    return found + strays(course) + the_map(course)
+    return found + pages(course.root) + strays(course) + the_map(course)
+
+
+def pages(root: Path) -> list[Finding]:
+    """The pages that are no lessons: whether their twins agree. Their code is run when the book is built."""
+    terms, found = glossary.load(root), []
+    for path in sorted((root / PAGES).glob("*.py")):
+        for pair in (cell for cell in read_page(path) if isinstance(cell, Pair)):
+            found += [Finding(f"{PAGES}/{path.name}", text, pair.key, pair.line) for text in twins.faults(terms, pair)]
+    return found
 
 
 def notebooks(lesson: Lesson, rendered: list[Built], root: Path) -> list[Finding]:

@@ -19,6 +19,7 @@ LANGUAGES = ("zh", "en")
 NAMES = {"zh": "Chinese", "en": "English"}
 KINDS = ("predict", "repair", "implement", "extend")
 RUNS = ("NP", "PT", "GPU")
+PAGES = "book/pages"  # pages of the book that are no lessons
 
 
 @dataclass
@@ -189,3 +190,8 @@ def read(path: Path, root: Path) -> tuple[Lesson | None, list[Finding]]:
     if faults:
         return None, faults
     return Lesson(place, path.stem, cells=list(join(raw)), **fields), []
+
+
+def read_page(path: Path) -> list[Pair | Code]:
+    """The cells of a page that is no lesson: the same form, without header, set-up and exercises."""
+    return list(join(read_cells(path.read_text(encoding="utf-8"))[1]))

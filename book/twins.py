@@ -90,6 +90,12 @@ def differences(pair: Pair) -> list[str]:
     return texts
 
 
+def faults(terms: list[glossary.Term], pair: Pair) -> list[str]:
+    """Where the two sides differ in what has no language, and where their terms do."""
+    words = {language: take_apart(text).words for language, text in pair.text.items()}
+    return [*differences(pair), *glossary.faults(terms, words)]
+
+
 def _times(count: int) -> str:
     return {0: "not at all", 1: "once", 2: "twice"}.get(count, f"{count} times")
 
@@ -115,8 +121,7 @@ def findings(lesson: Lesson, course: Course, known: lock.Lock) -> list[Finding]:
     terms = glossary.load(course.root)
     found = []
     for pair in lesson.pairs:
-        words = {language: take_apart(text).words for language, text in pair.text.items()}
-        texts = [*differences(pair), *glossary.faults(terms, words), review_state(lesson, pair, known)]
+        texts = [*faults(terms, pair), review_state(lesson, pair, known)]
         found += [Finding(lesson.place, text, pair.key, pair.line) for text in texts if text]
     gone = set(known.get(lesson.id, {})) - {pair.key for pair in lesson.pairs}
     for key in sorted(gone):

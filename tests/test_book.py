@@ -21,7 +21,7 @@ LANGUAGES = ("zh", "en")
 PHONE = {"width": 390, "height": 844}
 COURSE = json.loads((ROOT / "notebooks" / "course.json").read_text(encoding="utf-8"))
 SLUGS = [lesson["slug"] for lesson in COURSE["lessons"]]
-PAGES = ["index", "glossary", "search", *SLUGS]
+PAGES = ["index", "glossary", "search", "pictures", *SLUGS]
 
 
 @pytest.fixture(scope="session")

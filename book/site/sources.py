@@ -9,6 +9,7 @@ from typing import Any
 from book.site.course import Course
 from book.site.markdown import change_links, mark_headings
 from book.site.page import lesson_page
+from book.site.pages import run_pages
 from book.site.words import LANGUAGES, PARTS, RUNS, WORDS, part_of
 
 HERE = Path(__file__).resolve().parent
@@ -17,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 def assemble(root: Path, target: Path, pdf: bool) -> None:
     """Write target/zh and target/en anew, from the course in root. pdf: whether the front pages offer the PDFs."""
     course = Course.read(root)
+    executed = run_pages(course)
     for language in LANGUAGES:
         folder = target / language
         shutil.rmtree(folder, ignore_errors=True)
@@ -28,7 +30,9 @@ def assemble(root: Path, target: Path, pdf: bool) -> None:
         if teaching.is_file():
             text = teaching.read_text(encoding="utf-8")
             pages["teaching.md"] = teaching_page(course, text, language)
-        more = [name.removesuffix(".md") for name in pages if name.endswith(".md")]
+        pages |= executed[language]
+        lessons = {lesson["slug"] for lesson in course.lessons}
+        more = [Path(name).stem for name in pages if Path(name).stem not in lessons]
         pages["index.md"] = front_page(course, language, more, pdf)
         for name, text in pages.items():
             (folder / name).write_text(text, encoding="utf-8")
