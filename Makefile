@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+MINUTES ?= 5
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -14,7 +15,7 @@ PIP := -m pip install --disable-pip-version-check
 NBVAL := -m pytest -n 2 --dist loadfile --nbval-lax
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test colab lessons check book new-lesson reviewed address teaching bench format clean
+.PHONY: help lab demo test colab capstone lessons check book new-lesson reviewed address teaching bench ladder fuzz format clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +36,9 @@ test: $(READY) ## all tests, then every notebook against its outputs
 colab: $(COLAB_READY) ## the notebooks with the versions that Colab has
 	$(COLAB)/python $(NBVAL) notebooks/zh
 	$(COLAB)/python -m pytest -n 2 tests/test_notebooks.py tests/test_exercises.py
+
+capstone: $(READY) ## your own GPT from nothing: check its steps (exercises/capstone)
+	$(BIN)/python -m exercises.capstone $(ARGS)
 
 lessons: $(READY) ## build the notebooks from book/lessons, run what changed (LESSON=05: only that)
 	$(BIN)/python -m book.build lessons $(LESSON) $(ARGS)
@@ -62,6 +66,12 @@ teaching: $(READY) ## for a class: nbgrader into .venv (book/teaching)
 
 bench: $(READY) ## speed, beside transformers' GPT-2
 	$(BIN)/python -m minillm.bench $(ARGS)
+
+ladder: $(READY) ## from a blind guess to the Transformer, in bits per character
+	$(BIN)/python -m minillm.ladder $(ARGS)
+
+fuzz: $(READY) ## odd bytes and texts into all that reads them, for some minutes (MINUTES=5)
+	MINILLM_FUZZ=$(MINUTES) $(BIN)/python -m pytest -q tests/test_fuzz.py $(ARGS)
 
 format: $(READY) ## let ruff put style right
 	$(BIN)/ruff check --fix .

@@ -72,8 +72,8 @@ def exercise(hint: T, seconds: float = 10.0, rounds: int = 3) -> Callable[[Calla
 
 
 def exercises_of(lesson_id: str) -> dict[str, Exercise]:
-    """The exercises of a lesson by name, in order; none if the lesson has no checker module."""
-    name = f"exercises.checks.lesson{lesson_id}"
+    """The exercises of a lesson, or of the capstone, by name, in order; none if there is no checker module."""
+    name = f"exercises.checks.{f'lesson{lesson_id}' if lesson_id[:1].isdigit() else lesson_id}"
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
