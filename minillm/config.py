@@ -14,6 +14,7 @@ NORMS = ("layernorm", "rmsnorm")
 POSITIONS = ("learned", "sinusoidal", "rotary")
 ACTIVATIONS = ("gelu_tanh", "gelu", "relu", "swiglu")
 SCHEDULES = ("cosine", "linear", "constant")
+WINDOWS = ("anywhere", "documents")
 
 T = TypeVar("T")
 
@@ -96,6 +97,7 @@ class TrainConfig:
     clip: float = 1.0  # largest global gradient norm; 0 turns it off
     eval_every: int = 50  # steps between validations, samples and checkpoints
     patience: int = 0  # validations without a new best before stopping; 0: never stop early
+    windows: str = "anywhere"  # where the sequences begin: anywhere in the text, or where a document does
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -106,6 +108,7 @@ class TrainConfig:
             require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
         require(0 <= self.min_lr <= 1, f"min_lr is {self.min_lr}; it is a fraction of lr, between 0 and 1")
         one_of("schedule", self.schedule, SCHEDULES)
+        one_of("windows", self.windows, WINDOWS)
         object.__setattr__(self, "betas", tuple(self.betas))
         good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
         require(good, f"betas are {self.betas}; they are two numbers, at least 0 and below 1")
@@ -131,6 +134,13 @@ PRESETS = {
         | {"position": "rotary", "activation": "swiglu", "bias": False},
         {"steps": 600, "batch_size": 24, "lr": 2e-3, "eval_every": 100},
         "a minute on two cores: the bundled reader",
+    ),
+    "world": Preset(
+        {"context": 96, "n_layer": 4, "n_head": 4, "d_model": 128, "norm": "rmsnorm", "position": "rotary"}
+        | {"activation": "swiglu", "bias": False},
+        {"steps": 2000, "batch_size": 8, "lr": 6e-3, "min_lr": 0.02, "warmup": 100, "eval_every": 250}
+        | {"windows": "documents"},
+        "minutes: the generated world, with --data world-large --tokenizer bpe --vocab-size 3072",
     ),
     "small": Preset(
         {"context": 64, "n_layer": 4, "n_head": 4, "d_model": 128},

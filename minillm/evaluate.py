@@ -38,12 +38,14 @@ def scores(nats: float, tokens: np.ndarray, documents: list[str], tokenizer: Tok
     return Scores(loss, math.exp(min(loss, 700)), bits / characters, len(tokens) - 1, characters, unknown)
 
 
-def evaluate(model: Any, documents: list[str], tokenizer: Tokenizer, context: int) -> Scores:
-    """Scores of a model (np or pt) on documents, every token predicted once."""
+def evaluate(model: Any, documents: list[str], tokenizer: Tokenizer, context: int, windows: str = "anywhere") -> Scores:
+    """Scores of a model (np or pt) on documents, every token predicted once, in the windows that it learnt from."""
     tokens = token_stream(documents, tokenizer)
-    return scores(total_nll(model, tokens, context), tokens, documents, tokenizer)
+    eos = tokenizer.eos_id if windows == "documents" else None
+    return scores(total_nll(model, tokens, context, eos), tokens, documents, tokenizer)
 
 
-def total_nll(model: Any, tokens: np.ndarray, context: int) -> float:
-    """Sum of -log p in nats over tokens[1:]."""
-    return sum(float(model.token_nll(x, y).sum(dtype=np.float64)) for x, y in all_windows(tokens, context))
+def total_nll(model: Any, tokens: np.ndarray, context: int, eos: int | None = None) -> float:
+    """Sum of -log p in nats over tokens[1:]; with `eos`, in windows that follow the documents."""
+    windows = all_windows(tokens, context, eos=eos)
+    return sum(float(model.token_nll(x, y).sum(dtype=np.float64)) for x, y in windows)

@@ -11,14 +11,17 @@ from conftest import TEXT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minillm.backend import Backend
 from minillm.baselines.ngram import Bigram, Uniform
+from minillm.checkpoint import Run, read_log
 from minillm.cli import main
-from minillm.config import ModelConfig
-from minillm.data.batches import IGNORED, all_windows, check_length, random_batch
-from minillm.data.corpora import READER, SPLITS, load_corpus, read_pieces, token_stream
+from minillm.config import ModelConfig, preset
+from minillm.data.batches import IGNORED, all_windows, check_length, document_starts, random_batch
+from minillm.data.corpora import READER, SPLITS, Corpus, load_corpus, read_pieces, token_stream
 from minillm.errors import UserError
 from minillm.evaluate import evaluate, scores, total_nll
 from minillm.text import train_tokenizer
+from minillm.train import train
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 TRADITIONAL = set("愛國學會個們來時說話這對過還沒進開關門見長車東馬鳥魚龍風飛語書畫點裡後從給讓問間聽")
@@ -147,6 +150,74 @@ def test_all_windows_predict_every_token_once(length, context, batch_size):
             np.testing.assert_array_equal(seen, np.arange(target - len(seen), target))  # the tokens before it, in order
             assert len(seen) >= min(target - 100, context - max(1, context // 2) + 1)
     assert sorted(predicted) == tokens[1:].tolist()
+
+
+EOS = 3
+ROWS = st.lists(st.integers(1, 12), min_size=1, max_size=8)  # lengths of documents
+
+
+def row_of(lengths):
+    """<eos> document <eos> ..., the documents' tokens all different."""
+    tokens = 100 + np.arange(sum(lengths) + len(lengths) + 1)
+    tokens[np.cumsum([0, *(n + 1 for n in lengths)])] = EOS
+    return tokens
+
+
+@given(ROWS, st.integers(1, 12), st.integers(0, 99))
+def test_batches_that_follow_the_documents(lengths, context, step):
+    tokens = row_of(lengths)
+    context = min(context, len(tokens) - 1)
+    starts = document_starts(tokens, context, EOS)
+    x, y = random_batch(tokens, context, 5, 0, step, starts)
+    assert (x[:, 0] == EOS).all() and x.shape == y.shape == (5, context)
+    np.testing.assert_array_equal(x[:, 1:], y[:, :-1])
+    found = [random_batch(tokens, context, 50, 0, s, starts)[0] for s in range(20)]
+    possible = [i for i in np.flatnonzero(tokens == EOS) if i + context < len(tokens)]
+    assert {tuple(row) for x in found for row in x} == {tuple(tokens[i : i + context]) for i in possible}
+
+
+@given(ROWS, st.integers(1, 15), st.integers(1, 5))
+def test_windows_that_follow_the_documents(lengths, context, batch_size):
+    """Every token once, and before it all of its document, or half a context of one that is too long."""
+    tokens = row_of(lengths)
+    predicted, windows = [], 0
+    for x, y in all_windows(tokens, context, batch_size, EOS):
+        windows += len(x)
+        for row, column in np.argwhere(y != IGNORED):
+            at = len(predicted) + 1
+            assert y[row, column] == tokens[at]
+            predicted.append(at)
+            np.testing.assert_array_equal(x[row, : column + 1], tokens[at - column - 1 : at])
+            start = max(np.flatnonzero(tokens[:at] == EOS))
+            length = lengths[int((tokens[:start] == EOS).sum())]
+            assert column + 1 >= min(at - start, context if length < context else context - max(1, context // 2) + 1)
+    assert predicted == list(range(1, len(tokens)))
+    if sum(lengths) + len(lengths) <= context:
+        assert windows == 1  # as many as fit
+
+
+def test_nll_that_follows_the_documents_is_that_of_each_alone(backend):
+    model = backend.gpt(ModelConfig(120, context=8, n_layer=1, n_head=2, d_model=16))
+    documents = [row_of([n]) for n in (4, 7, 5)]  # no two fit into a context
+    row = np.concatenate([[EOS], *(document[1:] for document in documents)])
+    alone = sum(total_nll(model, document, 8) for document in documents)
+    assert total_nll(model, row, 8, EOS) == pytest.approx(alone, rel=1e-5)
+    assert total_nll(model, row, 8) != pytest.approx(alone, rel=1e-5)
+
+
+def test_a_run_learns_and_is_measured_in_its_own_windows(tmp_path):
+    corpus = Corpus("lines", TEXT.splitlines(), TEXT.splitlines()[:3], [])
+    tokenizer = train_tokenizer("char", corpus.train)
+    model, recipe = preset("tiny", tokenizer.vocab_size, context=40, steps=2, windows="documents")
+    train(corpus, Run(model, recipe, tokenizer), Backend("np"), tmp_path)
+    run, trained = Backend("np").load(tmp_path)
+    log, tokens = read_log(tmp_path), token_stream(corpus.train, tokenizer)
+    starts = document_starts(tokens, 40, tokenizer.eos_id)
+    first = random_batch(tokens, 40, recipe.batch_size, recipe.seed, 0, starts)
+    assert Backend("np").gpt(model, recipe.seed).token_nll(*first).mean() == pytest.approx(log[0]["loss"])
+    valid_loss = log[-1]["valid_loss"]
+    assert evaluate(trained, corpus.valid, tokenizer, 40, run.train.windows).loss == pytest.approx(valid_loss)
+    assert evaluate(trained, corpus.valid, tokenizer, 40).loss != pytest.approx(valid_loss)
 
 
 @pytest.mark.parametrize("context", [1, 2, 5, 8])

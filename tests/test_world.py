@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minillm.data.corpora import load_corpus
 from minillm.data.world import SPLITS, corpus, derivations, entropy, log_probability, stories, story, town
 from minillm.data.world.ambiguity import check_openings, check_plot, common_text, spelt_twice
 from minillm.data.world.exact import cross_entropy, expected_length
@@ -243,6 +244,13 @@ def test_the_corpus():
         assert all(log_probability(text, split) > -math.inf for text in texts[:20])
     usual = corpus()  # every character of the town is in its training part, the rare ones, too
     assert set("".join(usual.test + usual.valid)) <= set("".join(usual.train))
+
+
+def test_the_large_corpus_is_judged_by_the_texts_of_the_usual_one(monkeypatch):
+    monkeypatch.setattr("minillm.data.world.corpus", lambda characters=20_000: corpus(min(characters, 50_000)))
+    usual, large = load_corpus("world"), load_corpus("world-large")
+    assert large.name == "world-large" and (large.valid, large.test) == (usual.valid, usual.test)
+    assert len(large.train) > len(usual.train) and large.train[: len(usual.train)] == usual.train
 
 
 def test_i_love_tiananmen_is_for_the_test():
