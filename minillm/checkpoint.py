@@ -93,7 +93,8 @@ def save_run(folder: Path, run: Run) -> None:
         "tokenizer": run.tokenizer.fingerprint,
     }
     run.tokenizer.save(folder / TOKENIZER)
-    write_text(folder / CONFIG, json.dumps(config, ensure_ascii=False, indent=1) + "\n")
+    text = json.dumps(config, ensure_ascii=False, indent=1) + "\n"
+    write_bytes(folder / CONFIG, text.encode("utf-8", "backslashreplace"))  # the text's file may have any name
 
 
 def load_run(folder: Path) -> Run:
@@ -106,10 +107,13 @@ def load_run(folder: Path) -> Run:
         check_format(path, config)
         model, train = from_dict(ModelConfig, config["model"]), from_dict(TrainConfig, config["train"])
         fingerprint, data = config["tokenizer"], dict(config["data"])
+        if any(not isinstance(data.get(name, ""), str | None) for name in ("source", "encoding", "field")):
+            raise ValueError("where the text came from is no text")
     except UserError as error:
         raise error if str(path) in str(error) else UserError(f"{path}: {error}") from error
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{path} is damaged: restore a copy or train again") from error
+    check_size(folder, model)
     tokenizer = load_tokenizer(folder / TOKENIZER)
     if tokenizer.fingerprint != fingerprint:
         raise UserError(
@@ -147,7 +151,10 @@ def load_state(folder: Path, run: Run, shapes: dict[str, tuple[int, ...]]) -> St
     optimizer = {name[10:]: array for name, array in arrays.items() if name.startswith("optimizer.")}
     check_shapes(folder / CHECKPOINT, weights, shapes)
     try:
-        return State(int(header["step"]), weights, optimizer, float(header["best"]), int(header["waited"]))
+        step, waited, best = header["step"], header["waited"], float(header["best"])
+        if not all(type(count) is int and count >= 0 for count in (step, waited)) or math.isnan(best):
+            raise ValueError("these count nothing")
+        return State(step, weights, optimizer, best, waited)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / CHECKPOINT} is not a checkpoint of this program: train again") from error
 
@@ -184,7 +191,7 @@ def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
                 raise ValueError("the checksum is another")
     except UserError:
         raise
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged: restore a copy or train again") from error
     return arrays, header
 
@@ -197,6 +204,21 @@ def check_format(path: Path, header: Any) -> None:
         raise UserError(
             f"{path} has format version {header.get('version')}, this program reads version {VERSION}: "
             "use the program that wrote it, or train again"
+        )
+
+
+def check_size(folder: Path, model: ModelConfig) -> None:
+    """UserError if the weights' files, at a byte a weight, are too small for the model: before it takes any memory."""
+    positions = model.context if model.position == "learned" else 0
+    block = 4 * model.d_model + 2 * model.d_ff
+    least = model.d_model * (model.vocab_size + positions + model.n_layer * block)
+    sizes = [(folder / name).stat().st_size for name in (MODEL, CHECKPOINT) if (folder / name).is_file()]
+    if model.context >= 1 << 31:
+        raise UserError(f"{folder / CONFIG} has a context of {model.context}: restore the right one, or train again")
+    if sizes and least > max(sizes):
+        raise UserError(
+            f"{folder / CONFIG} describes a model of over {least:,} weights, more than the files beside it hold: "
+            "restore the right one, or train again"
         )
 
 
@@ -230,9 +252,9 @@ def read_log(folder: Path, steps: int | None = None) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         try:
             record = json.loads(line)
-            if record["step"] <= (math.inf if steps is None else steps):
+            if record["step"] <= (math.inf if steps is None else steps) and isinstance(record["loss"], float):
                 records.append(record)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
     return records
 

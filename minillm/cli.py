@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from minillm.commands import run_data, run_demo, run_eval, run_generate, run_progress, run_train
-from minillm.config import ACTIVATIONS, NORMS, POSITIONS, PRESETS, SCHEDULES
+from minillm.config import ACTIVATIONS, NORMS, OPTIMIZERS, POSITIONS, PRESETS, SCHEDULES
 from minillm.errors import UserError
 
 TRAIN_EXAMPLES = """examples:
@@ -38,6 +38,8 @@ DATA_EXAMPLES = """examples:
   minillm data verify                        the SHA-256 of all that was fetched
   minillm data path tang300                  where it is
   minillm train --data tang300-simplified    fetches it too; needs pip install opencc
+  minillm data shards --data big.jsonl --tokenizer bpe --out runs/big
+  minillm train --data runs/big              a text larger than the memory, as token ids on the disk
 MINILLM_CACHE names the folder that keeps them (default: ~/.cache/minillm), MINILLM_MIRROR a folder
 or an http(s) address to fetch them from instead of their public repositories."""
 DEMO_EXAMPLES = """examples:
@@ -113,9 +115,17 @@ def parser() -> Parser:
         "--split", choices=("train", "valid", "test", "all"), default="test", help="which part (default: test)"
     )
 
-    sub = command(commands, "data", run_data, "public corpora: list, get, verify, path", DATA_EXAMPLES)
-    sub.add_argument("action", choices=("list", "get", "verify", "path"))
+    about = "public corpora: list, get, verify, path; shards: token ids of a large text"
+    sub = command(commands, "data", run_data, about, DATA_EXAMPLES)
+    sub.add_argument("action", choices=("list", "get", "verify", "path", "shards"))
     sub.add_argument("names", nargs="*", metavar="NAME", help="tang300, tang, cmn-eng, waimai (list, verify: all)")
+    group = sub.add_argument_group("of shards")
+    add = group.add_argument
+    add("--data", metavar="FILE|NAME", help="a text file, a folder, .jsonl, .csv, hf:NAME, or a corpus")
+    add("--out", type=Path, metavar="DIR", help="the folder to write and to train from")
+    add("--tokenizer", metavar="KIND|FILE", help="char, word, bpe, or a tokenizer.json (default: char)")
+    add("--vocab-size", type=int, metavar="V", help="at most so many tokens (default: all; bpe: 2048)")
+    text_options(group)
 
     sub = command(commands, "demo", run_demo, "a minute: learn the bundled reader, compare, write", DEMO_EXAMPLES)
     backend_options(sub)
@@ -145,8 +155,12 @@ def data_options(sub: Parser, default: str | None) -> None:
         "--data",
         default=default,
         metavar="FILE|NAME",
-        help="a text file, a folder, .jsonl, .csv, or a corpus (default: reader)",
+        help="a text file, a folder, .jsonl, .csv, a corpus, or what data shards wrote (default: reader)",
     )
+    text_options(sub)
+
+
+def text_options(sub: Any) -> None:
     sub.add_argument("--encoding", metavar="NAME", help="of the file, if it is not UTF-8: gb18030, utf-16, ...")
     sub.add_argument(
         "--field", metavar="NAME", help="of JSON lines, or the column of CSV, with the text (default: text)"
@@ -186,6 +200,8 @@ def train_options(sub: Parser) -> None:
     choices = {"norm": NORMS, "position": POSITIONS, "activation": ACTIVATIONS, "schedule": SCHEDULES}
     for name, names in choices.items():
         shape.add_argument(f"--{name}", choices=names)
+    about = "muon: for the matrices inside the blocks, AdamW for the rest"
+    shape.add_argument("--optimizer", choices=OPTIMIZERS, help=about)
 
 
 def generate_options(sub: Parser) -> None:

@@ -13,7 +13,7 @@ from minillm.errors import UserError
 
 FIXED_ON_RESUME = (
     *("preset", "tokenizer", "vocab_size", "seed", "lr", "batch_size", "context", "n_layer", "n_head", "d_model"),
-    *("dropout", "norm", "position", "activation", "schedule", "patience", "eval_every"),
+    *("dropout", "norm", "position", "activation", "schedule", "optimizer", "patience", "eval_every"),
 )
 
 
@@ -50,6 +50,7 @@ def new_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
     """The run that the options describe, and its text."""
     from minillm.checkpoint import CONFIG, Run
     from minillm.data.corpora import NAMES, REMOTE, load_corpus
+    from minillm.data.sharded import ShardedCorpus
     from minillm.text import train_tokenizer
 
     if (options.out / CONFIG).exists():
@@ -59,9 +60,14 @@ def new_run(options: Namespace, changes: dict[str, Any]) -> tuple[Any, Any]:
     preset(name, 1, **changes, **steps)  # a wrong setting shows before a long text is read
     source = options.data or "reader"
     corpus = load_corpus(source, options.encoding, options.field)
-    if not any(corpus.train):
+    if isinstance(corpus, ShardedCorpus):
+        if options.tokenizer or options.vocab_size:
+            raise UserError(f"{source} brings its own tokenizer: leave --tokenizer and --vocab-size out")
+        tokenizer = corpus.tokenizer
+    elif any(corpus.train):
+        tokenizer = train_tokenizer(kind, corpus.train, vocab_size)
+    else:
         raise UserError(f"{source} is too short to train on: give more text")
-    tokenizer = train_tokenizer(kind, corpus.train, vocab_size)
     model, recipe = preset(name, tokenizer.vocab_size, **changes, **steps)
     where = source if source in NAMES or source.startswith(REMOTE) else str(Path(source).resolve())
     origin = {"source": where, "encoding": options.encoding, "field": options.field}
@@ -153,7 +159,7 @@ def run_eval(options: Namespace) -> dict[str, Any]:
     documents = corpus.all() if options.split == "all" else corpus.split(options.split)
     if not any(documents):
         raise UserError(f"{options.data} is too short to have a {options.split} part: give --split all")
-    result = evaluate(model, documents, run.tokenizer, run.model.context)
+    result = evaluate(model, documents, run.tokenizer, run.model.context, run.train.windows)
     if not options.json:
         unknown = f", {result.unknown:,} of them unknown" if result.unknown else ""
         print(f"{options.data}, {options.split}: {result.characters:,} characters, {result.tokens:,} tokens{unknown}")
@@ -182,9 +188,49 @@ def run_progress(options: Namespace) -> dict[str, Any]:
     return progress.summary(options.language)
 
 
+def run_shards(options: Namespace) -> dict[str, Any]:
+    import sys
+
+    from tqdm import tqdm
+
+    from minillm.data.sharded import write_corpus
+    from minillm.text import Tokenizer
+
+    if options.data is None or options.out is None or options.names:
+        raise UserError("shards needs --data FILE|NAME and --out DIR, and no other name")
+    learnt: Tokenizer | str = options.tokenizer or "char"
+    if learnt not in Tokenizer.kinds:
+        learnt = Tokenizer.load(options.tokenizer)
+        if options.vocab_size is not None:
+            raise UserError(f"{options.tokenizer} has its vocabulary already: leave --vocab-size out")
+    # disable=None: no bar where nobody watches
+    hidden = True if options.json else None
+    with tqdm(desc=options.data, unit=" characters", unit_scale=True, disable=hidden, file=sys.stderr) as bar:
+        corpus = write_corpus(
+            options.data,
+            options.out,
+            learnt,
+            options.vocab_size,
+            encoding=options.encoding,
+            field=options.field,
+            at=bar.update,
+        )
+    splits = corpus.card["splits"]
+    if not options.json:
+        for name, counts in splits.items():
+            print(f"{name}: " + ", ".join(f"{count:,} {unit}" for unit, count in counts.items()))
+        print(f"saved in {options.out}, {corpus.tokenizer}; train with: minillm train --data {options.out}")
+    return {"out": str(options.out), "vocab_size": corpus.tokenizer.vocab_size, "splits": splits}
+
+
 def run_data(options: Namespace) -> dict[str, Any]:
     from minillm.data import catalogue, download
 
+    if options.action == "shards":
+        return run_shards(options)
+    for name in ("data", "out", "tokenizer", "vocab_size", "encoding", "field"):
+        if getattr(options, name) is not None:
+            raise UserError(f"--{name.replace('_', '-')} belongs to data shards, not to data {options.action}")
     sources = [catalogue.find(name) for name in options.names] or list(catalogue.catalogue().values())
     if options.action in ("get", "path") and not options.names:
         raise UserError(f"name what to {options.action}: {', '.join(source.name for source in sources)}, or several")

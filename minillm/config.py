@@ -15,6 +15,7 @@ POSITIONS = ("learned", "sinusoidal", "rotary")
 ACTIVATIONS = ("gelu_tanh", "gelu", "relu", "swiglu")
 SCHEDULES = ("cosine", "linear", "constant")
 WINDOWS = ("anywhere", "documents")
+OPTIMIZERS = ("adamw", "muon")
 
 T = TypeVar("T")
 
@@ -97,6 +98,7 @@ class TrainConfig:
     clip: float = 1.0  # largest global gradient norm; 0 turns it off
     eval_every: int = 50  # steps between validations, samples and checkpoints
     patience: int = 0  # validations without a new best before stopping; 0: never stop early
+    optimizer: str = "adamw"  # muon: AdamW for all but the matrices inside the blocks
     windows: str = "anywhere"  # where the sequences begin: anywhere in the text, or where a document does
     seed: int = 0
 
@@ -108,6 +110,7 @@ class TrainConfig:
             require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
         require(0 <= self.min_lr <= 1, f"min_lr is {self.min_lr}; it is a fraction of lr, between 0 and 1")
         one_of("schedule", self.schedule, SCHEDULES)
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("windows", self.windows, WINDOWS)
         object.__setattr__(self, "betas", tuple(self.betas))
         good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)

@@ -7,3 +7,7 @@ that line and ends with exit code 2; in a notebook it reads like any other Value
 
 class UserError(ValueError):
     """Something the user can put right. The message says how, in one line."""
+
+    def __init__(self, message: str) -> None:
+        """What a terminal would not show as it is (a line end in a file's name, a colour code) is escaped."""
+        super().__init__("".join(char if char.isprintable() else repr(char)[1:-1] for char in message))

@@ -20,8 +20,9 @@ import numpy as np
 from minillm import checkpoint
 from minillm.backend import Backend, shapes
 from minillm.checkpoint import Run, State
-from minillm.data.batches import check_length, random_batch
+from minillm.data.batches import check_length, document_starts, random_batch
 from minillm.data.corpora import Corpus, token_stream
+from minillm.data.shards import Shards
 from minillm.errors import UserError
 from minillm.evaluate import total_nll
 from minillm.generate import generate
@@ -73,8 +74,10 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def fingerprint(tokens: np.ndarray) -> str:
+def fingerprint(tokens: np.ndarray | Shards) -> str:
     """SHA-256 of a row of ids: a resumed run must see the same text."""
+    if isinstance(tokens, Shards):
+        return tokens.fingerprint
     return hashlib.sha256(np.ascontiguousarray(tokens, dtype="<i8").tobytes()).hexdigest()
 
 
@@ -95,8 +98,10 @@ def train(
     """
     reporter = reporter or Silent()
     config, context = run.train, run.model.context
-    tokens, valid = (token_stream(documents, run.tokenizer) for documents in (corpus.train, corpus.valid))
+    tokens, valid = corpus.tokens(run.tokenizer), token_stream(corpus.valid, run.tokenizer)
     check_length(tokens, context, f"the training text of {corpus.name}")
+    eos = run.tokenizer.eos_id if config.windows == "documents" else None
+    starts = None if eos is None else document_starts(tokens, context, eos)
     run.tokenizer.encode(prompt, unknown="unk")  # a prompt that is no text is refused now, not at the first sample
     run.data["tokens"] = fingerprint(tokens) if not resume else run.data.get("tokens")
     if resume and run.data["tokens"] != fingerprint(tokens):
@@ -140,7 +145,7 @@ def train(
     with stop_requests() as stop, closing(reporter):
         while done < config.steps and not stopping.stop and not stop() and time.perf_counter() - started < seconds:
             clock = time.perf_counter()
-            x, y = random_batch(tokens, context, config.batch_size, config.seed, done)
+            x, y = random_batch(tokens, context, config.batch_size, config.seed, done, starts)
             result = trainer.step(x, y, done)
             elapsed = time.perf_counter() - clock
             learning += elapsed
@@ -151,7 +156,8 @@ def train(
             record["tokens_per_second"] = x.size / elapsed
             if done % config.eval_every == 0 or done == config.steps:
                 # Without validation text the training loss decides.
-                record["valid_loss"] = total_nll(model, valid, context) / (len(valid) - 1) if len(valid) > 1 else loss
+                nll = total_nll(model, valid, context, eos)
+                record["valid_loss"] = nll / (len(valid) - 1) if len(valid) > 1 else loss
                 better = stopping.update(record["valid_loss"])
                 if better:
                     checkpoint.save_model(folder, backend.weights(model), run, done)

@@ -567,4 +567,55 @@ TRAINING = [
     ),
 ]
 
-MUTANTS = [*FUNCTIONAL, *ATTENTION, *MODELS, *LSTM, *TRAINING]
+MUON = [
+    Mutant(
+        "Muon: a tall matrix is not turned back",
+        "np/muon.py",
+        {"return x.swapaxes(-1, -2) if tall else x": "return x"},
+        "test_muon.py::test_the_polynomial_acts_on_singular_values[tall]",
+    ),
+    Mutant(
+        "Muon: not brought to size first",
+        "np/muon.py",
+        {"    x /= np.maximum(np.linalg.norm(x, axis=(-2, -1), keepdims=True), 1)\n": ""},
+        "test_muon.py::test_the_polynomial_acts_on_singular_values[wide]",
+    ),
+    Mutant(
+        "Muon: squares that overflow",
+        "np/muon.py",
+        {"x = x / np.maximum(np.abs(x).max(axis=(-2, -1), keepdims=True), EPS)": "x = x / EPS"},
+        "test_muon.py::test_any_scale[1e+25]",
+    ),
+    Mutant(
+        "Muon: momentum without Nesterov's step ahead",
+        "np/muon.py",
+        {"(momentum * m + (1 - momentum) * g).reshape(shape)": "m.reshape(shape)"},
+        "test_muon.py::test_steps_agree_with_torch[wide]",
+    ),
+    Mutant(
+        "Muon: the step's size of the original, without the root mean square of AdamW",
+        "np/muon.py",
+        {"0.2 * math.sqrt(max(u.shape[-2:]))": "math.sqrt(max(1, u.shape[-2] / u.shape[-1]))"},
+        "test_muon.py::test_steps_agree_with_torch[wide]",
+    ),
+    Mutant(
+        "Muon: decay scaled like the step",
+        "np/muon.py",
+        {'w *= 1 - lr * group["weight_decay"]': 'w *= 1 - lr * size * group["weight_decay"]'},
+        "test_muon.py::test_steps_agree_with_torch[tall]",
+    ),
+    Mutant(
+        "Muon: queries, keys and values as one matrix",
+        "np/muon.py",
+        {'"matrices": 3}': '"matrices": 1}'},
+        "test_muon.py::test_three_matrices_in_one_parameter",
+    ),
+    Mutant(
+        "Muon: the embedding, too",
+        "np/muon.py",
+        {"if isinstance(m, Block) for p": "for p"},
+        "test_muon.py::test_groups[tied]",
+    ),
+]
+
+MUTANTS = [*FUNCTIONAL, *ATTENTION, *MODELS, *LSTM, *TRAINING, *MUON]

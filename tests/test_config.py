@@ -50,6 +50,7 @@ def test_changes_to_a_preset_count_from_the_start():
         (TrainConfig, {"betas": (0.9, 1.0)}),
         (TrainConfig, {"seed": -1}),
         (TrainConfig, {"schedule": "zigzag"}),
+        (TrainConfig, {"optimizer": "sgd"}),
         (TrainConfig, {"windows": "nowhere"}),
     ],
     ids=str,

@@ -19,7 +19,7 @@ from mutants import MUTANTS, Mutant
 
 from minillm.np.replicas import CAN_FORK
 
-NEED_TORCH = ("test_optim.py", "test_parity.py")  # files skipped as a whole without it
+NEED_TORCH = ("test_optim.py", "test_muon.py", "test_parity.py")  # files skipped as a whole without it
 RUN = """
 import json, sys
 import minillm, pytest

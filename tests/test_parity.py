@@ -490,13 +490,52 @@ def test_clip_grad_norm(max_norm: float) -> None:
     assert_same_grads(np_model, pt_model)
 
 
+@covers("muon.Muon", "muon.muon_groups")
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("name", ["gpt.GPT", "bert.BERT", "seq2seq.Seq2Seq"])
+@pytest.mark.parametrize("options", [{}, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "momentum": 0.7}])
+def test_muon_step_for_step(name: str, options: dict[str, Any], resumed: bool) -> None:
+    """As above, on whole models: some matrices are Muon's, and one parameter has no gradient."""
+    rng = np.random.default_rng(0)
+    np_model, pt_model = build(name, {"config": CONFIGS["llama"]})
+    groups = PUBLIC["muon.muon_groups"](np_model, 0.2), twin("muon.muon_groups")(pt_model, 0.2)
+    for a, b in zip(*groups, strict=True):
+        assert [n for n, _ in a["params"]] == [n for n, _ in b["params"]]
+        assert {k: v for k, v in a.items() if k != "params"} == {k: v for k, v in b.items() if k != "params"}
+    np_opt, pt_opt = PUBLIC["muon.Muon"](groups[0], **options), twin("muon.Muon")(groups[1], **options)
+    np_state, pt_state = np_opt.state_arrays(), pt_opt.state_arrays()
+    assert {k: v.shape for k, v in np_state.items()} == {k: v.shape for k, v in pt_state.items()}
+    for step in range(4):
+        if step == 2:
+            np_opt.set_lr(0.02)
+            if resumed:
+                pt_opt = twin("muon.Muon")(twin("muon.muon_groups")(pt_model, 0.2), **options)
+                pt_opt.load_state_arrays(np_opt.state_arrays(), np_opt.steps)
+            pt_opt.set_lr(0.02)
+        for i, (a, b) in enumerate(zip(np_model.parameters(), pt_model.parameters(), strict=True)):
+            if i != 4:
+                a.grad = rng.standard_normal(a.data.shape)
+                b.grad = torch.tensor(a.grad)
+        np_opt.step()
+        pt_opt.step()
+        assert np_opt.steps == pt_opt.steps == step + 1
+        for key, tensor in pt_model.state_dict().items():
+            assert_same(np_model.state_dict()[key], tensor, f"{key} after step {step}")
+        for key, tensor in pt_opt.state_arrays().items():
+            assert_same(np_opt.state_arrays()[key], tensor, f"{key} after step {step}")
+
+
 @covers("train.Trainer")
-@pytest.mark.parametrize("label", ["gpt2", "llama"])
-def test_the_same_training(label: str) -> None:
-    """50 steps with AdamW, decay groups, clipping and a schedule: one loss curve; then the same greedy text."""
+@pytest.mark.parametrize(
+    "label, optimizer",
+    [("gpt2", "adamw"), ("llama", "adamw"), ("gpt2", "muon"), ("llama", "muon")],
+    ids=["gpt2", "llama", "gpt2, muon", "llama, muon"],
+)
+def test_the_same_training(label: str, optimizer: str) -> None:
+    """50 steps with decay groups, clipping and a schedule: one loss curve; then the same greedy text."""
     c = CONFIGS[label]
     np_model, pt_model = build("gpt.GPT", {"config": c}, seed=6)
-    recipe = TrainConfig(steps=50, lr=0.02, warmup=5, clip=1.0)
+    recipe = TrainConfig(steps=50, lr=0.02, warmup=5, clip=1.0, optimizer=optimizer)
     np_trainer, pt_trainer = (
         PUBLIC["train.Trainer"](np_model, recipe, copies=1),
         twin("train.Trainer")(pt_model, recipe),

@@ -15,7 +15,7 @@ from minillm import checkpoint
 from minillm import train as training
 from minillm.backend import Backend
 from minillm.checkpoint import Run
-from minillm.config import preset
+from minillm.config import OPTIMIZERS, preset
 from minillm.data.corpora import Corpus
 from minillm.text import files, train_tokenizer
 from minillm.train import Silent, train
@@ -24,10 +24,13 @@ CORPUS = Corpus("text", [TEXT], [TEXT[:120]], [TEXT[:100]])
 TOKENIZER = train_tokenizer("char", [TEXT])
 
 
-def new_run(steps, eval_every, dropout=0.2, patience=0) -> Run:
+def new_run(steps, eval_every, dropout=0.2, patience=0, optimizer="adamw") -> Run:
     shape = {"context": 16, "n_layer": 1, "d_model": 16, "batch_size": 4, "dropout": dropout}
     model, recipe = preset(
-        "tiny", TOKENIZER.vocab_size, **shape, steps=steps, eval_every=eval_every, warmup=2, patience=patience
+        "tiny",
+        TOKENIZER.vocab_size,
+        **{**shape, "optimizer": optimizer},
+        **{"steps": steps, "eval_every": eval_every, "warmup": 2, "patience": patience},
     )
     return Run(model, recipe, TOKENIZER)
 
@@ -96,13 +99,14 @@ def test_a_crash_around_any_change_of_a_file(tmp_path, monkeypatch):
         check_same(folder, reference)
 
 
-def test_a_crash_in_any_step(tmp_path):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_crash_in_any_step(tmp_path, optimizer):
     class Dies(Silent):
         def step(self, record):
             if record["step"] == self.last:
                 raise Crash
 
-    reference, run = tmp_path / "reference", new_run(steps=7, eval_every=3)
+    reference, run = tmp_path / "reference", new_run(steps=7, eval_every=3, optimizer=optimizer)
     go(reference, run)
     for last in range(1, 8):
         folder, reporter = tmp_path / str(last), Dies()
@@ -210,7 +214,8 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_run_moves_between_the_back_ends(tmp_path):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_run_moves_between_the_back_ends(tmp_path, optimizer):
     pytest.importorskip("torch")
 
     class StopsAt(Silent):
@@ -221,7 +226,8 @@ def test_a_run_moves_between_the_back_ends(tmp_path):
             if step == self.last:
                 signal.raise_signal(signal.SIGINT)
 
-    folder, reference, run = tmp_path / "run", tmp_path / "reference", new_run(steps=12, eval_every=2, dropout=0)
+    folder, reference = tmp_path / "run", tmp_path / "reference"
+    run = new_run(steps=12, eval_every=2, dropout=0, optimizer=optimizer)
     go(reference, run)
     go(folder, run, "np", StopsAt(4))
     go(folder, run, "pt", StopsAt(8))

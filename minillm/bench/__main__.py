@@ -1,8 +1,8 @@
 """python -m minillm.bench: rounds in turn, medians of ratios, a table, JSON and a chart.
 
 Every round measures each contender once, one after the other, while the others sleep. A ratio is the median
-over the rounds of (transformers' time / the contender's time) in the same round: above 1 is faster. Absolute
-speeds move with the machine's mood; such ratios hardly do.
+over the rounds of (transformers' time / the contender's time) in the same round: above 1 is faster; for BPE the
+opponent is the tokenizers library. Absolute speeds move with the machine's mood; such ratios hardly do.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from minillm.bench import contenders
+from minillm.bench import bpe, contenders
 from minillm.bench.contenders import SHAPES, VOCAB
 
 REFERENCE = "transformers"
@@ -125,6 +125,27 @@ def bench_generation(shape: str, count: int) -> dict[str, Any]:
     return results
 
 
+def bench_bpe(text: str, count: int) -> dict[str, Any]:
+    """Seconds to learn the merges from a text, and megabytes of it encoded in a second."""
+    players = start(["bpe", bpe.LIBRARY], text)
+    size = sum(len(document.encode()) for document in bpe.documents(text))
+    taken = {job: rounds(players, job, times, count) for job, times in (("train", 1), ("encode", 2))}
+    for player in players.values():
+        player.close()
+    results = {}
+    for name in players:
+        learning, encoding = (taken[job][name] for job in ("train", "encode"))
+        results[name] = {
+            "training_seconds": statistics.median(learning),
+            "encoding_mb_per_second": 2 * size / statistics.median(encoding) / 1e6,
+            "seconds": {"train": learning, "encode": encoding},
+        }
+        if bpe.LIBRARY in players:
+            for job, own in (("train", learning), ("encode", encoding)):
+                results[name][f"{job}_ratio"] = ratio(taken[job][bpe.LIBRARY], own)
+    return results
+
+
 def bench_matmul(count: int) -> dict[str, float]:
     """GFLOP/s of float32 matrix products: the best of some rounds."""
     player = Contender("matmul", "small")
@@ -142,7 +163,7 @@ def machine() -> str:
             (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), name
         )
     versions = []
-    for package in ("numpy", "torch", "transformers"):
+    for package in ("numpy", "torch", "transformers", "tokenizers"):
         try:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
@@ -174,6 +195,18 @@ def table(result: dict[str, Any]) -> str:
                 lines.append(
                     f"| {shape}, {name} | {row['tokens_per_second']:,.0f} | {against} | {row['times_uncached']:.1f} |"
                 )
+    lines += [
+        "",
+        f"| BPE, {bpe.MERGES:,} merges on 1 MB | training, s | against {bpe.LIBRARY} | encoding, MB/s "
+        f"| against {bpe.LIBRARY} |",
+        "|---|---|---|---|---|",
+    ]
+    for text, rows in result["bpe"].items():
+        for name, row in rows.items():
+            learning, encoding = (f"{row[key]:.2f}" if key in row else "-" for key in ("train_ratio", "encode_ratio"))
+            shown = "minillm" if name == "bpe" else name
+            speed = f"{row['training_seconds']:.1f} | {learning} | {row['encoding_mb_per_second']:.1f} | {encoding}"
+            lines.append(f"| {text}, {shown} | {speed} |")
     lines += ["", "| share of a training step in NumPy | " + " | ".join(result["share"]) + " |"]
     lines.append("|---|" + "---|" * len(result["share"]))
     for name in next(iter(result["share"].values())):
@@ -224,6 +257,7 @@ def main() -> None:
         "matmul_gflops": bench_matmul(o.rounds),
         "training": {shape: bench_training(shape, o.rounds, o.seconds) for shape in o.shapes},
         "generation": {shape: bench_generation(shape, o.rounds) for shape in o.shapes},
+        "bpe": {text: bench_bpe(text, max(2, o.rounds // 3)) for text in bpe.texts_at_hand()},
         "share": {shape: contenders.share_of_time(shape, 5) for shape in o.shapes},
     }
     o.out.mkdir(parents=True, exist_ok=True)

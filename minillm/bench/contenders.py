@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minillm.bench import bpe
 from minillm.config import ModelConfig, TrainConfig
 
 SHAPES: dict[str, tuple[dict[str, Any], int]] = {
@@ -165,13 +166,15 @@ def share_of_time(shape: str, steps: int) -> dict[str, float]:
 
 
 def serve(name: str, shape: str) -> None:
-    """Answer requests until the input ends."""
+    """Answer requests until the input ends. For BPE, `shape` is the name of a text."""
     makers: dict[str, Callable[[], dict[str, Job]]] = {
         "np": lambda: ours("np", shape),
         "pt": lambda: ours("pt", shape),
         "pt compiled": lambda: ours("pt", shape, compiled=True),
         "transformers": lambda: transformers_gpt2(shape),
         "matmul": matmul,
+        "bpe": lambda: bpe.ours(shape),
+        bpe.LIBRARY: lambda: bpe.library(shape),
     }
     jobs = makers[name]()
     print(json.dumps({"ready": sorted(jobs)}), flush=True)

@@ -6,8 +6,8 @@ corpora (catalogue.py) are fetched when first asked for, and split 80 : 10 : 10 
 (split.py); tang300-simplified is tang300 in simplified script.
 
 A text file of your own is cut 90 : 5 : 5, in its order, at line ends; a folder, JSON lines or CSV (own.py) is
-split 90 : 5 : 5 by whole documents, chosen by their SHA-256. A corpus is in memory as a whole: what is too large
-for that goes through own.stream_texts and shards.write_shards instead.
+split 90 : 5 : 5 by whole documents, chosen by their SHA-256. A corpus is in memory as a whole; one that is too
+large for that becomes a folder of token shards first (sharded.py).
 """
 
 import csv
@@ -24,6 +24,7 @@ import numpy as np
 from minillm.data.catalogue import catalogue
 from minillm.data.own import REMOTE, is_plain, stream_texts
 from minillm.data.readers import Record, read_records
+from minillm.data.shards import Shards
 from minillm.data.simplify import simplify
 from minillm.data.split import split_records
 from minillm.errors import UserError
@@ -62,6 +63,10 @@ class Corpus:
         """The documents of all three splits."""
         return self.train + self.valid + self.test
 
+    def tokens(self, tokenizer: Tokenizer) -> np.ndarray | Shards:
+        """The row of training ids: see token_stream."""
+        return token_stream(self.train, tokenizer)
+
 
 @lru_cache(maxsize=1)
 def read_pieces() -> tuple[Piece, ...]:
@@ -99,15 +104,18 @@ def load_public(name: str) -> Corpus:
 
 
 def load_world(name: str) -> Corpus:
-    """Stories of the generated world (data/world), 200,000 characters, always the same ones."""
+    """Stories of the generated world (data/world), always the same ones: 200,000 characters, or as much to learn
+    from as a model reads in minutes, ten million, and the same to be judged by."""
     from minillm.data.world import corpus
 
-    return corpus()
+    small = corpus()
+    return small if name == "world" else Corpus(name, corpus(10_000_000).train, small.valid, small.test)
 
 
 LOADERS: dict[str, Callable[[str], Corpus]] = {
     "reader": load_reader,
     "world": load_world,
+    "world-large": load_world,
     **dict.fromkeys(catalogue(), load_public),
     **{f"{name}{SIMPLIFIED}": load_public for name in ("tang300", "tang", "cmn-eng")},
 }
@@ -115,14 +123,19 @@ NAMES = tuple(LOADERS)
 
 
 def load_corpus(source: str, encoding: str | None = None, field: str | None = None) -> Corpus:
-    """A corpus by name, or from files of your own by path (`encoding` None: UTF-8; `field` None: text).
+    """A corpus by name, or from files of your own by path (`encoding` None: UTF-8; `field` None: text), or a folder
+    that `minillm data shards` has written.
 
     UserError if there is neither such a name nor such a file, or the file is not readable text.
     """
+    from minillm.data.sharded import is_sharded, load_sharded  # it knows this module
+
     if source in LOADERS:
         return LOADERS[source](source)
     if not source.startswith(REMOTE) and not os.path.exists(source):  # Path.exists would fail on too long a name
         raise UserError(f"{source}: no such file, and no corpus of that name (there is: {', '.join(NAMES)})")
+    if is_sharded(source):
+        return load_sharded(source)
     if not is_plain(source):
         return split_documents(source, stream_texts(source, field or "text", encoding))
     text = read_text(source, encoding)

@@ -112,7 +112,7 @@ def _fill(file: SourceFile, part: Path, at: At, say: Callable[[str], None]) -> N
     """Make `part` the right file, from the mirror or the official address."""
     base = mirror()
     if base and not base.lower().startswith(("http://", "https://")):
-        _copy(Path(base).expanduser() / file.name, part, at)
+        _copy(Path(os.path.expanduser(base)) / file.name, part, at)
         if not _is_right(part, file):
             part.unlink()
             raise UserError(f"{Path(base) / file.name} is not the file (wrong SHA-256); mend the mirror {MIRROR} names")

@@ -12,7 +12,7 @@ Another field or column is named with `field`.
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -58,20 +58,32 @@ def _opened(path: Path, encoding: str | None, newline: str | None = None) -> Ite
     try:
         with open(path, encoding=encoding or "utf-8-sig", newline=newline) as file:
             yield file
+    except (LookupError, UnicodeEncodeError):  # the latter: in the name of the encoding
+        raise UserError(f"unknown text encoding {encoding!r}; try utf-8, gb18030 or utf-16") from None
     except UnicodeError:
         known = encoding or "UTF-8"
         raise UserError(f"{path} is not {known} throughout; save it as UTF-8, or give its --encoding") from None
-    except LookupError:
-        raise UserError(f"unknown text encoding {encoding!r}; try utf-8, gb18030 or utf-16") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}; name another file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name of the file or of the encoding
+        if isinstance(error, UserError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read: {reason}; name another file, or another --encoding") from None
+
+
+def _without_mark(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without a byte order mark, which most encodings leave there."""
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix("\ufeff")
 
 
 def _lines(path: Path, field: str, encoding: str | None) -> Iterator[str]:
     with _opened(path, encoding) as file:
-        rest = ""
+        rest, first = "", True
         while block := file.read(PIECE - len(rest)):
-            rest += block
+            if encoding is None and "\0" in block:
+                raise UserError(f"{path} looks binary (a zero byte); name a text file, or give its --encoding")
+            rest += block.removeprefix("\ufeff") if first else block
+            first = False
             if len(rest) == PIECE:
                 cut = rest.rfind("\n") + 1 or PIECE
                 yield rest[:cut]
@@ -81,7 +93,7 @@ def _lines(path: Path, field: str, encoding: str | None) -> Iterator[str]:
 
 def _json_lines(path: Path, field: str, encoding: str | None) -> Iterator[str]:
     with _opened(path, encoding) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(_without_mark(file), 1):
             if not line.strip():
                 continue
             try:
@@ -96,7 +108,7 @@ def _json_lines(path: Path, field: str, encoding: str | None) -> Iterator[str]:
 def _csv(path: Path, field: str, encoding: str | None) -> Iterator[str]:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     with _opened(path, encoding, newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        rows = csv.DictReader(_without_mark(file), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         try:
             for row in rows:
                 yield _field({name: text or "" for name, text in row.items()}, field, f"{path}, line {rows.line_num}")

@@ -5,15 +5,18 @@ stand in the same split (see split.py).
 """
 
 import csv
+import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from minillm.data.catalogue import find
 from minillm.data.download import fetch
 from minillm.data.simplify import simplify
+from minillm.errors import UserError
 
 NOT_HAN = re.compile(r"[^\u3400-\u9fff\U00020000-\U0003ffff]")
 
@@ -74,24 +77,48 @@ Record = Poem | Pair | Review
 
 
 def read_poems(paths: Iterable[Path]) -> list[Poem]:
-    """Poems out of JSON files as chinese-poetry has them."""
-    found = [entry for path in paths for entry in json.loads(path.read_text(encoding="utf-8"))]
-    return [Poem(entry["title"], entry["author"], "\n".join(entry["paragraphs"])) for entry in found]
+    """Poems out of JSON files as chinese-poetry has them. UserError: another file."""
+    poems = []
+    for path in paths:
+        with _all_of(path) as text:
+            entries = [(entry["title"], entry["author"], "\n".join(entry["paragraphs"])) for entry in json.loads(text)]
+            poems += [Poem(*map(_text, entry)) for entry in entries]
+    return poems
 
 
 def read_pairs(paths: Iterable[Path]) -> list[Pair]:
-    """Pairs out of lines of three columns: English, Chinese, attribution."""
-    lines = (line for path in paths for line in path.read_text(encoding="utf-8").split("\n") if line)
-    return [Pair(*line.split("\t")) for line in lines]
+    """Pairs out of lines of three columns: English, Chinese, attribution. UserError: another file."""
+    pairs = []
+    for path in paths:
+        with _all_of(path) as text:
+            pairs += [Pair(*line.split("\t")) for line in text.split("\n") if line]
+    return pairs
 
 
 def read_reviews(paths: Iterable[Path]) -> list[Review]:
-    """Reviews out of a CSV file with the columns label and review."""
-    found = []
+    """Reviews out of a CSV file with the columns label and review. UserError: another file."""
+    reviews = []
     for path in paths:
-        with open(path, encoding="utf-8", newline="") as file:
-            found += [Review(int(row["label"]), row["review"]) for row in csv.DictReader(file)]
-    return found
+        with _all_of(path) as text:
+            rows = csv.DictReader(io.StringIO(text, newline=""))
+            reviews += [Review(int(row["label"]), _text(row["review"])) for row in rows]
+    return reviews
+
+
+@contextmanager
+def _all_of(path: Path) -> Iterator[str]:
+    """The text of a file; what cannot be made of it becomes a UserError."""
+    try:
+        yield path.read_bytes().decode()
+    except (ValueError, KeyError, TypeError, RecursionError, OSError, csv.Error) as error:
+        raise UserError(f"{path} does not hold what it should: fetch it with minillm data get") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("that is no text")
+    value.encode()  # ValueError: a lone surrogate
+    return value
 
 
 READERS: dict[str, Callable[[Iterable[Path]], Sequence[Record]]] = {

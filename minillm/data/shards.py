@@ -1,6 +1,6 @@
 """A row of token ids on disk, for texts larger than the memory: written once, read through a memory map.
 
-    index.json                     ids' width, length and SHA-256 of each shard, the tokenizer's fingerprint
+    index.json                     ids' width, length and SHA-256 of each shard, their sum, the tokenizer's fingerprint
     00000.bin, 00001.bin, ...      ids one after the other, little-endian, uint16 where the vocabulary allows it
 
 The row is the same as token_stream's: <eos> document <eos> document <eos>. Shards stands where an array of ids may:
@@ -33,6 +33,7 @@ class Shards:
         self.index = _read_index(self.folder)
         if tokenizer is not None and tokenizer.fingerprint != self.index["tokenizer"]:
             raise UserError(f"{folder} was written with another tokenizer: give that one, or write the shards again")
+        self._limit = 1 << 32 if tokenizer is None else tokenizer.vocab_size
         self._maps = [_map(self.folder / shard["file"], shard["ids"], self.index["dtype"]) for shard in self._shards]
         self._ends = np.cumsum([len(ids) for ids in self._maps])
 
@@ -44,7 +45,10 @@ class Shards:
         return int(self._ends[-1])
 
     def __getitem__(self, at: int | slice | np.ndarray) -> np.ndarray:
-        """The ids at a position, a slice, or an array of positions of any shape; int64, same shape."""
+        """The ids at a position, a slice, or an array of positions of any shape; int64, same shape.
+
+        UserError: an id that the tokenizer, if one was given, does not have.
+        """
         if isinstance(at, slice):
             at = np.arange(*at.indices(len(self)))
         positions = np.asarray(at)
@@ -57,7 +61,15 @@ class Shards:
             here = shard == i
             start = self._ends[i] - len(self._maps[i])
             ids[here] = self._maps[i][positions[here] - start]
+        if ids.size and ids.max() >= self._limit:
+            raise UserError(f"{self.folder} is damaged (an id of {ids.max()} beyond the vocabulary): write it again")
         return ids[()]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the index says of the shards: the ids' own SHA-256s, so that they need not be read."""
+        told = [[shard["ids"], shard["sha256"]] for shard in self._shards]
+        return hashlib.sha256(json.dumps([self.index["dtype"], told]).encode()).hexdigest()
 
     def verify(self) -> None:
         """Read all of it. UserError: a shard has changed since it was written."""
@@ -84,7 +96,7 @@ def write_shards(texts: Iterable[str], tokenizer: Tokenizer, folder: str | Path,
     except OSError as error:
         raise UserError(f"{folder} cannot be made: {error.strerror}; choose another folder") from None
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
-    shards = []
+    shards: list[dict[str, Any]] = []
     for number, ids in enumerate(_blocks(texts, tokenizer, dtype, shard_size)):
         name, data = f"{number:05d}.bin", ids.tobytes()
         write_bytes(folder / name, data)
@@ -94,6 +106,7 @@ def write_shards(texts: Iterable[str], tokenizer: Tokenizer, folder: str | Path,
         "version": VERSION,
         "dtype": dtype.str,
         "tokenizer": tokenizer.fingerprint,
+        "ids": sum(shard["ids"] for shard in shards),  # so that none of the following can be lost unnoticed
         "shards": shards,
     }
     write_text(folder / INDEX, json.dumps(index, indent=1) + "\n")
@@ -128,7 +141,7 @@ def _read_index(folder: Path) -> dict[str, Any]:
         index = json.loads((folder / INDEX).read_bytes())
     except FileNotFoundError:
         raise UserError(
-            f"{folder} holds no finished shards ({INDEX} is missing): write them with write_shards"
+            f"{folder} holds no finished shards ({INDEX} is missing): write them with minillm data shards"
         ) from None
     except OSError as error:
         raise UserError(f"{folder / INDEX} cannot be read: {error.strerror}; name another folder") from None
@@ -136,8 +149,11 @@ def _read_index(folder: Path) -> dict[str, Any]:
         index = None
     try:
         known = (index["format"], index["version"]) == (FORMAT, VERSION) and index["dtype"] in ("<u2", "<u4")
-        whole = all({"file", "ids", "sha256"} <= set(shard) for shard in index["shards"])
-        if known and whole and index["shards"] and "tokenizer" in index:
+        files = [f"{i:05d}.bin" for i in range(len(index["shards"]))]  # so that no index names a file elsewhere
+        whole = files == [shard["file"] for shard in index["shards"]]
+        whole = whole and all(type(shard["ids"]) is int and "sha256" in shard for shard in index["shards"])
+        whole = whole and index["ids"] == sum(shard["ids"] for shard in index["shards"])
+        if known and whole and files and "tokenizer" in index:
             return index
     except (TypeError, KeyError):
         pass

@@ -8,6 +8,7 @@ import numpy as np
 
 from minillm.config import TrainConfig
 from minillm.np.lm import LanguageModel
+from minillm.np.muon import Muon, muon_groups
 from minillm.np.optim import AdamW, clip_grad_norm, decay_groups
 from minillm.np.param import Array
 from minillm.np.speed import DataParallel
@@ -15,12 +16,12 @@ from minillm.schedule import StepResult, learning_rate
 
 
 class Trainer:
-    """A model, its optimiser (AdamW with decay groups) and its schedule."""
+    """A model, its optimiser (AdamW or Muon, with decay groups) and its schedule."""
 
     def __init__(self, model: LanguageModel, config: TrainConfig, copies: int | None = None) -> None:
         self.model, self.config = model, config
-        groups = decay_groups(model, config.weight_decay)
-        self.optimizer = AdamW(groups, config.lr, config.betas, config.eps)
+        kind, grouped = (Muon, muon_groups) if config.optimizer == "muon" else (AdamW, decay_groups)
+        self.optimizer = kind(grouped(model, config.weight_decay), config.lr, config.betas, config.eps)
         self.parallel = DataParallel(model, copies)
 
     def step(self, x: Array, y: Array, step: int) -> StepResult:

@@ -44,18 +44,19 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             group["lr"] = lr
 
-    def named(self) -> list[tuple[str, Tensor]]:
-        """Every parameter with its name."""
-        return [pair for g in self.param_groups for pair in zip(g["param_names"], g["params"], strict=True)]
+    def named_slots(self) -> list[tuple[str, Tensor, str]]:
+        """ "slot.parameter", the parameter and the slot of every state tensor. A group may have slots of its own."""
+        return [
+            (f"{slot}.{name}", p, slot)
+            for group in self.param_groups
+            for name, p in zip(group["param_names"], group["params"], strict=True)
+            for slot in group.get("slots", self.slots)
+        ]
 
     def state_arrays(self) -> dict[str, Tensor]:
         """State tensors as "slot.parameter": the tensors themselves; zeros where there is no state yet."""
-        arrays = {}
-        for name, p in self.named():
-            for slot in self.slots:
-                found = self.state[p].get(slot)
-                arrays[f"{slot}.{name}"] = torch.zeros_like(p) if found is None else found
-        return arrays
+        found = {key: (p, self.state[p].get(slot)) for key, p, slot in self.named_slots()}
+        return {key: torch.zeros_like(p) if tensor is None else tensor for key, (p, tensor) in found.items()}
 
     def load_state_arrays(self, arrays: Mapping[str, Any], steps: int) -> None:
         """Copy saved state (tensors or NumPy arrays) back. ValueError if names or shapes differ."""
@@ -66,10 +67,8 @@ class Optimizer(torch.optim.Optimizer):
             if tensor.shape != arrays[key].shape:
                 found, needed = tuple(arrays[key].shape), tuple(tensor.shape)
                 raise ValueError(f"optimiser state {key} has shape {found}, needed is {needed}")
-        for name, p in self.named():
-            for slot in self.slots:
-                key = f"{slot}.{name}"
-                self.state[p][slot] = torch.zeros_like(p).copy_(torch.as_tensor(arrays[key]))
+        for key, p, slot in self.named_slots():
+            self.state[p][slot] = torch.zeros_like(p).copy_(torch.as_tensor(arrays[key]))
             # Adam's count of steps; SGD does not look at it.
             self.state[p]["step"] = torch.tensor(float(steps), device=p.device)
         self.steps = steps

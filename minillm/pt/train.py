@@ -12,17 +12,18 @@ import torch
 from minillm.config import TrainConfig
 from minillm.pt import functional as F
 from minillm.pt.lm import LanguageModel
+from minillm.pt.muon import Muon, muon_groups
 from minillm.pt.optim import AdamW, clip_grad_norm, decay_groups
 from minillm.schedule import StepResult, learning_rate
 
 
 class Trainer:
-    """A model, its optimiser (AdamW with decay groups) and its schedule."""
+    """A model, its optimiser (AdamW or Muon, with decay groups) and its schedule."""
 
     def __init__(self, model: LanguageModel, config: TrainConfig) -> None:
         self.model, self.config = model, config
-        groups = decay_groups(model, config.weight_decay)
-        self.optimizer = AdamW(groups, config.lr, config.betas, config.eps)
+        kind, grouped = (Muon, muon_groups) if config.optimizer == "muon" else (AdamW, decay_groups)
+        self.optimizer = kind(grouped(model, config.weight_decay), config.lr, config.betas, config.eps)
 
     def step(self, x: np.ndarray, y: np.ndarray, step: int) -> StepResult:
         """Learn from one batch, x, y (B, T) int; negative targets do not count. `step` counts from 0."""

@@ -28,7 +28,7 @@ _NONE = -1  # no token: a merged-away place, or the end of a chunk
 # punctuation and line ends cut them), of other letters, of digits, of spaces, of anything else. One space
 # before letters or digits belongs to them: "word" and " word" are what an English text is made of.
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_CHUNK = re.compile(rf"[{_HAN}]+| ?[^\W\d_{_HAN}]+| ?\d+|\s+?(?= [^\W_{_HAN}])|\s+|(?:[^\w\s]|_)+")
+CHUNK = re.compile(rf"[{_HAN}]+| ?[^\W\d_{_HAN}]+| ?\d+|\s+?(?= [^\W_{_HAN}])|\s+|(?:[^\w\s]|_)+")
 
 _CACHED_CHUNKS, _CACHED_LENGTH = 2**15, 32  # words come again; long chunks hardly do
 
@@ -106,6 +106,13 @@ class BPETokenizer(Tokenizer):
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
+        lengths = [0] * N_SPECIAL + [1] * 256
+        for left, right, shown in state["merges"]:
+            if not (0 <= left < len(lengths) and 0 <= right < len(lengths)):
+                raise ValueError("a merge uses a token that does not exist yet")
+            lengths.append(lengths[left] + lengths[right])
+            if lengths[-1] > 4 * len(shown):  # before it is built: tokens that double 60 times fill any memory
+                raise ValueError("a merge makes more than the text that stands beside it")
         tokenizer = cls((left, right) for left, right, _ in state["merges"])
         if tokenizer._state()["merges"] != state["merges"]:
             raise ValueError("a merge does not make the text that stands beside it")
@@ -117,7 +124,7 @@ class BPETokenizer(Tokenizer):
 
 def split(text: str) -> list[str]:
     """The chunks of a text, in order: joined, they are the text."""
-    return _CHUNK.findall(text)
+    return CHUNK.findall(text)
 
 
 def learn_merges(chunks: dict[bytes, int], n_merges: int) -> list[Pair]:

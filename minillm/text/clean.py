@@ -25,6 +25,7 @@ from typing import Literal
 Form = Literal["NFC", "NFKC"]
 
 _HIDDEN = {"script", "style"}
+_HIDE = "\ue000"  # of the private use area
 _BLOCK = re.compile(
     "address|article|aside|blockquote|body|br|caption|d[dlt]|div|fieldset|figcaption|figure|footer|form|h[1-6]|"
     "head|header|hr|html|li|main|nav|ol|option|p|pre|section|table|tbody|td|th|title|tr|ul"
@@ -132,12 +133,11 @@ def _unescape(text: str) -> str:
 
 
 def _strip_tags(text: str) -> str:
-    # The parser must not touch the entities: hide "&" behind a character that the text does not use.
-    hidden_amp = next(char for char in map(chr, range(0xE000, 0x110000)) if char not in text)
+    # The parser must not touch the entities: hide "&", and what hides it, too.
     parser = _Stripper()
-    parser.feed(text.replace("&", hidden_amp))
+    parser.feed(text.replace(_HIDE, f"{_HIDE}0").replace("&", f"{_HIDE}1"))
     parser.close()
-    return "".join(parser.parts).replace(hidden_amp, "&")
+    return "".join(parser.parts).replace(f"{_HIDE}1", "&").replace(f"{_HIDE}0", _HIDE)
 
 
 class _Stripper(HTMLParser):

@@ -38,8 +38,14 @@ def read_text(path: str | Path, encoding: str | None = None) -> str:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8, all or nothing. UserError: the file cannot be written."""
-    write_bytes(path, text.encode())
+    """Write UTF-8, all or nothing. UserError: the file cannot be written, or a lone surrogate is in the text."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{path} cannot be written: position {error.start} holds half a character; leave it out"
+        ) from None
+    write_bytes(path, data)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -71,6 +77,8 @@ def _decode(path: str | Path, data: bytes, encoding: str | None) -> str:
         if encoding is not None or "\0" not in text:
             return text
         bad_byte = None
+    except UnicodeEncodeError:  # in the name of the encoding
+        raise UserError(f"unknown text encoding {encoding!r}; try utf-8, gb18030 or utf-16") from None
     except UnicodeError as error:
         if encoding is not None:
             raise UserError(f"{path} is not {encoding} ({error!s:.80}); give another --encoding") from None
