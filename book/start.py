@@ -50,8 +50,8 @@ HOW = """\
  Write your code in the exercise notebook and run the `check` below it: a green box when it is right; when it is not,\
  what went wrong, and a hint if you unfold it.
 - **答案 Solutions.** 练习本开头有答案本的链接，先自己想。 The exercise notebook links to its solutions; think first.
-- **毕业设计 The capstone.** 学完第 12 课，合上书，[从一个空文件夹写出整个 GPT](../exercises/capstone/README.md)，十六步，\
-步步有检查。 After lesson 12, close the book and\
+- **毕业设计 The capstone.** 学完第 12 课，合上书，\
+[从一个空文件夹写出整个 GPT](../exercises/capstone/README.md)，十六步，步步有检查。 After lesson 12, close the book and\
  [write the whole GPT from an empty folder](../exercises/capstone/README.en.md): sixteen steps, each of them checked.
 - **弄乱了？ A mess?** 菜单 Kernel → Restart Kernel and Run All Cells，从头再跑。 That menu starts afresh.
 - **不只是看 Not only reading.** 课里的模型就是这些文件：[functional.py](../minillm/np/functional.py)、\

@@ -81,7 +81,7 @@ def legend(result: Result) -> list[Any]:
     if "counted" in kinds:
         handles.append(Patch(color=COLOUR["counted"], label="数出来的 counted"))
     if "learnt" in kinds:
-        label = f"学出来的，参数同样多，各 {minutes} 分钟 CPU\nlearnt: equal parameters, {minutes} minutes of CPU each"
+        label = f"学出来的，参数同样多，CPU 各 {minutes} 分钟\nlearnt: equal parameters, {minutes} min of CPU each"
         handles.append(Patch(color=COLOUR["learnt"], label=label))
     if any(entry["floor"] for entry in entries):
         label = "真实的熵；括号里：高出多少\ntrue entropy; in brackets: how far above it"

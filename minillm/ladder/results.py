@@ -72,7 +72,7 @@ def _one_table(name: str, entry: Result) -> str:
     split = ", ".join(f"{size[split]:,} {split}" for split in ("train", "valid", "test"))
     lines = [
         f"{CORPORA.get(name, name)} {name}: characters {split}; {entry['vocab_size']:,} kinds of token; "
-        f"{entry['settings']['minutes']:g} minutes of CPU; {entry['machine']}; {entry['date']}"
+        f"{entry['settings']['minutes']:g} min of CPU; {entry['machine']}; {entry['date']}"
     ]
     lines += [
         "",
