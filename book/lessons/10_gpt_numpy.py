@@ -851,7 +851,7 @@ for layers, width, heads, length in ((2, 32, 4, 16), (3, 64, 4, 64), (2, 48, 6, 
 #
 # How fast operations go depends on the machine, so there is no range for the times below; look at the proportions:
 
-# %% key="speed-run"
+# %% key="speed-run" tags=["nbval-ignore-output"]
 counted_step(4, 128, 4, 64, batch=8)  # 热身 warm up
 _, flops, in_products, seconds = counted_step(4, 128, 4, 64, batch=8)
 speed = flops / in_products
@@ -1004,7 +1004,7 @@ print(f"GPT-3 175B: 16 N = {gib:,.0f} GiB")
 #
 # Measure it: one sentence, 64 wide, four heads. On the left the time that a layer's feed-forward network takes, and its attention (without its four matrices); on the right the memory that they keep.
 
-# %% key="length-run"
+# %% key="length-run" tags=["nbval-ignore-output"]
 from minillm.np.attention import scaled_dot_product_attention
 from minillm.np.block import FeedForward
 

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minillm.data.shards import Shards
 from minillm.errors import UserError
 
 IGNORED = -100  # a target that does not count, as PyTorch's ignore_index
 
 
-def check_length(tokens: np.ndarray | Shards, context: int, name: str = "the text") -> None:
+def check_length(tokens: np.ndarray, context: int, name: str = "the text") -> None:
     """UserError unless the row holds one window and its next token."""
     if len(tokens) <= context:
         raise UserError(
@@ -22,14 +21,14 @@ def check_length(tokens: np.ndarray | Shards, context: int, name: str = "the tex
         )
 
 
-def document_starts(tokens: np.ndarray | Shards, context: int, eos: int) -> np.ndarray:
+def document_starts(tokens: np.ndarray, context: int, eos: int) -> np.ndarray:
     """Where a window can begin with a document: the places of the <eos> before each, if a context fits behind."""
     end, step = len(tokens) - context, 1 << 20  # a row on disk is never read as a whole
     return np.concatenate([i + np.flatnonzero(tokens[i : min(i + step, end)] == eos) for i in range(0, end, step)])
 
 
 def random_batch(
-    tokens: np.ndarray | Shards, context: int, batch_size: int, seed: int, step: int, starts: np.ndarray | None = None
+    tokens: np.ndarray, context: int, batch_size: int, seed: int, step: int, starts: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The batch of a step: windows at random places, of `starts` if given, the same for the same (seed, step).
 

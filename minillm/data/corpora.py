@@ -17,14 +17,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minillm.data.catalogue import catalogue
 from minillm.data.own import REMOTE, is_plain, stream_texts
 from minillm.data.readers import Record, read_records
-from minillm.data.shards import Shards
 from minillm.data.simplify import simplify
 from minillm.data.split import split_records
 from minillm.errors import UserError
@@ -63,8 +62,8 @@ class Corpus:
         """The documents of all three splits."""
         return self.train + self.valid + self.test
 
-    def tokens(self, tokenizer: Tokenizer) -> np.ndarray | Shards:
-        """The row of training ids: see token_stream."""
+    def tokens(self, tokenizer: Tokenizer) -> Any:
+        """The row of training ids: see token_stream. An array, or Shards, which stand where an array may."""
         return token_stream(self.train, tokenizer)
 
 
