@@ -64,12 +64,12 @@ def take_apart(text: str) -> Parts:
 
 
 def _same(name: str, body: str) -> str:
-    """White space in a formula, words in its \\text{}, and the language in a link to a notebook may differ."""
+    """White space in a formula, words in its \\text{}, and the language in a link within the course may differ."""
     if name.endswith("formula"):
         body = re.sub(r"\\text(bf|it|rm)?\{[^{}]*\}", r"\\text{}", body)
         return re.sub(r"\s+", "", body)
     if name == "link":
-        return re.sub(r"(^|/)(zh|en)/", r"\1*/", body)
+        return re.sub(r"\.(zh|en)\.md\b", ".md", re.sub(r"(^|/)(zh|en)/", r"\1*/", body))
     return body.strip()
 
 

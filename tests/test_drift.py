@@ -9,6 +9,8 @@ import pytest
 from lesson_tree import SOURCE, edit, plant
 
 from book.build import main
+from book.source import Pair
+from book.twins import differences
 
 ZH, EN = "notebooks/zh/05_double.ipynb", "notebooks/en/05_double.ipynb"
 EXERCISE = "exercises/en/05_double.ipynb"
@@ -230,3 +232,12 @@ def test_reviewing_a_key_that_is_not_there_is_refused(tree: Path, capsys):
     assert 'no cell "nothing" with text: there are title, problem' in capsys.readouterr().err
     assert main(["reviewed", "09"], tree) == 2
     assert "there is no lesson 09: there are 05" in capsys.readouterr().err
+
+
+def test_a_link_may_lead_to_the_same_page_in_the_other_language():
+    def differ(zh: str, en: str) -> list[str]:
+        return differences(Pair("links", {"zh": f"[甲]({zh})", "en": f"[a]({en})"}, {"zh": 1, "en": 1}))
+
+    assert not differ("../zh/05.ipynb", "../en/05.ipynb")
+    assert not differ("../capstone/README.md", "../capstone/README.en.md")
+    assert differ("../capstone/README.md", "../README.en.md")

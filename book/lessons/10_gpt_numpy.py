@@ -1254,7 +1254,7 @@ for name, wrong in {"只有打分 scoring only": d_out, "只有查表 look-up on
 #
 # ## 自己写一个
 #
-# 到这里，一个 GPT 的每一行你都见过了。合上课本，从一个空文件夹开始，自己写出整个 GPT，一步一步都有检查：见 [`exercises/capstone/README.md`](../../exercises/capstone/README.md)，用 `python -m exercises.capstone` 查。最后几步是训练和生成，可以学完第 11、12 课再做。
+# 到这里，一个 GPT 的每一行你都见过了。合上课本，从一个空文件夹开始，自己写出整个 GPT，一步一步都有检查：见 [`exercises/capstone`](../../exercises/capstone/README.md)，用 `python -m exercises.capstone` 查。最后几步是训练和生成，可以学完第 11、12 课再做。
 #
 # ## 出处
 #
@@ -1274,7 +1274,7 @@ for name, wrong in {"只有打分 scoring only": d_out, "只有查表 look-up on
 #
 # ## Write one yourself
 #
-# You have now seen every line of a GPT. Close the book, start from an empty folder, and write the whole of it yourself, with a check at each step: see [`exercises/capstone/README.md`](../../exercises/capstone/README.md), and check with `python -m exercises.capstone`. The last steps are training and generation and may wait until after lessons 11 and 12.
+# You have now seen every line of a GPT. Close the book, start from an empty folder, and write the whole of it yourself, with a check at each step: see [`exercises/capstone`](../../exercises/capstone/README.en.md), and check with `python -m exercises.capstone`. The last steps are training and generation and may wait until after lessons 11 and 12.
 #
 # ## Sources
 #

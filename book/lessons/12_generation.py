@@ -1167,7 +1167,7 @@ band("算过的位置 positions computed", counted[False] - counted[True], 1947,
 #
 # ## Next: the capstone
 #
-# By now you have derived a GPT, written it, checked it, trained it, and let it write. Close the book and write all of it from an empty folder: [the capstone](../../exercises/capstone/README.md) has sixteen steps, each of them checked, and `python -m exercises.capstone` tells you where you stopped and what the mistake looks like.
+# By now you have derived a GPT, written it, checked it, trained it, and let it write. Close the book and write all of it from an empty folder: [the capstone](../../exercises/capstone/README.en.md) has sixteen steps, each of them checked, and `python -m exercises.capstone` tells you where you stopped and what the mistake looks like.
 #
 # ## Three sentences to keep
 #
