@@ -934,13 +934,13 @@ print(f"测试 test: {score.bits_per_char:.2f} 比特/字符 bits a character，
 print(textwrap.fill(sample_text(writer, tokenizer, "三月的一个", 70, seed=0), 36))
 
 # %% [markdown] key="long-after" lang="zh"
-# 离下限还有将近一比特，曲线也还在往下走。句子已经像样，故事还是东拉西扯：名字、次数、价钱前后对不上。剩下的差距有三块：训练还短，模型太小，窗口只有 64 个字。想走到离下限很近的地方，要几分钟，配方和量到的数在 `minillm/data/world/README.md`。
+# 离下限还有将近一比特，曲线也还在往下走。句子已经像样，故事还是东拉西扯：名字、次数、价钱前后对不上。剩下的差距有三块：训练还短，模型太小，窗口只有 64 个字。更大的模型、看得见整篇故事的窗口、几分钟的训练，能把这段距离缩短一大半，可还是到不了底；配方、量到的数、还差的是什么，都在 `minillm/data/world/README.md`。
 #
 # ## 动手玩：峡谷里的 AdamW
 #
 # 峡谷 $L = \frac{1}{2}(100\,w_1^2 + w_2^2)$，梯度带一点噪声，走 100 步。拖动学习率；把 $\beta_1$ 放到 0，看它抖得多厉害；把 $\beta_2$ 放小，看步子怎样忽长忽短；再打开预热和余弦，看终点。
 # %% [markdown] key="long-after" lang="en"
-# It is still almost a bit above the floor, and the curve is still falling. Its sentences are passable, its stories ramble: names, counts and prices do not agree from one end to the other. Three things make up the distance that is left: the training is short, the model is small, and the window holds only 64 characters. To come close to the floor takes some minutes; recipe and measured figures are in `minillm/data/world/README.md`.
+# It is still almost a bit above the floor, and the curve is still falling. Its sentences are passable, its stories ramble: names, counts and prices do not agree from one end to the other. Three things make up the distance that is left: the training is short, the model is small, and the window holds only 64 characters. A larger model, a window that holds the whole story and some minutes of training take away more than half of it, and still do not reach the bottom; the recipe, the figures, and what is missing are in `minillm/data/world/README.md`.
 #
 # ## Play: AdamW in the ravine
 #
