@@ -1,13 +1,9 @@
 """Settings and fixtures that several test files share."""
 
-import os
 from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")  # read when NumPy is imported: tests run side by side already
-
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = "我爱北京天安门，爷爷带我看升旗。\n小雨说：今天下雨，我们去北海看荷花吧！\n" * 40
