@@ -50,7 +50,7 @@ class Lab:
             self.process = subprocess.Popen(
                 command, cwd=self.course, env=self.env, stdin=self.terminal, stdout=log, stderr=log
             )
-        until(lambda: self.info or self.process.poll() is not None)
+        until(lambda: self.answers or self.process.poll() is not None)
         assert self.info, self.said()
         return self
 
@@ -75,6 +75,15 @@ class Lab:
             except ValueError:  # being written
                 continue
         return {}
+
+    @property
+    def answers(self) -> bool:
+        """Whether the server takes requests: it writes down its address a moment before."""
+        try:
+            with socket.create_connection(("localhost", self.info.get("port", 0)), timeout=1):
+                return True
+        except OSError:
+            return False
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
