@@ -108,9 +108,8 @@ def check(steps: list[str], adapters: Any, language: str, hint: bool, keep: bool
             else:
                 print(T(f"要提示：加上 --hint {name}", f"For a hint: add --hint {name}").say(language))
             return 1
-    if weights and hasattr(adapters, "generate"):
-        print(written(adapters, *weights[-1]))
     if not steps:
+        print(written(adapters, *weights[-1]))
         print(T("你从头写出了一个 GPT。", "You have written a GPT from nothing.").say(language))
     return 0
 
