@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 from browser import chromium, watch  # noqa: F401
-from conftest import ROOT
 from processes import python
 
 from book.site.exercises import read_hints
+from conftest import ROOT
 
 bs4 = pytest.importorskip("bs4", reason="the book's packages are not installed")
 for package in ("myst_nb", "sphinx_book_theme", "sphinx_copybutton", "brotli"):

@@ -5,10 +5,10 @@ import inspect
 import shutil
 
 import pytest
-from conftest import ROOT
 from processes import ENV, python
 from wrong_answers.capstone import WRONG
 
+from conftest import ROOT
 from exercises.checks import exercises_of, result_of
 
 EMPTY = importlib.import_module("exercises.capstone.adapters")

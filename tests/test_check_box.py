@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from toy_lesson import RIGHT, learner, toy
 
+from conftest import ROOT
 from exercises.checks import T, exercises_of, lesson
 from exercises.checks.box import STATES, html, plain
 from minillm import progress

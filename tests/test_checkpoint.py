@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, TEXT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save, save_file
 
+from conftest import ROOT, TEXT
 from minillm import checkpoint
 from minillm.backend import Backend, shapes
 from minillm.checkpoint import CHECKPOINT, CONFIG, MODEL, TOKENIZER

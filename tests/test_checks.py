@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from processes import ENV
 from toy_lesson import RIGHT, checked, learner, toy
 
+from conftest import ROOT
 from exercises.checks import T, exercise, result_of
 from exercises.checks.calls import clone, limited, untouched
 

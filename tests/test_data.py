@@ -7,10 +7,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import TEXT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import TEXT
 from minillm.backend import Backend
 from minillm.baselines.ngram import Bigram, Uniform
 from minillm.checkpoint import Run, read_log

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
-from conftest import ROOT
 
 from book.source import read_cells
+from conftest import ROOT
 from exercises.checks import exercises_of, result_of
 
 SEEDS = range(5)

@@ -7,10 +7,10 @@ import urllib.request
 from html import unescape
 
 import pytest
-from conftest import ROOT
 from lab_session import Lab, copy_course
 
 from book import lab, start
+from conftest import ROOT
 from minillm.errors import UserError
 
 DONE = {"tried": "2030-01-02T09:00:00", "passed": "2030-01-02T09:00:00", "tries": 1}

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from conftest import TEXT
 from np_cases import LLAMA, config, generator
 
+from conftest import TEXT
 from minillm.backend import Backend
 from minillm.config import TrainConfig
 from minillm.data.batches import random_batch

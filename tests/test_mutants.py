@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from mutants import MUTANTS, Mutant
 
+from conftest import ROOT
 from minillm.np.replicas import CAN_FORK
 
 NEED_TORCH = ("test_optim.py", "test_muon.py", "test_parity.py")  # files skipped as a whole without it

@@ -7,6 +7,7 @@ import types
 from importlib.metadata import version
 
 import pytest
+
 from conftest import ROOT
 
 pytest.importorskip("matplotlib")

@@ -4,6 +4,7 @@ import ast
 import json
 
 import pytest
+
 from conftest import ROOT
 
 pytest.importorskip("jupytext", reason="the book's packages are not installed")

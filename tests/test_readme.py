@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+
 from conftest import ROOT
 
 PAGES = ["README.md", "README.en.md", "CONTRIBUTING.md", "book/teaching/teaching.zh.md", "book/teaching/teaching.en.md"]

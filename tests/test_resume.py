@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from conftest import TEXT
 from processes import python, start_minillm
 
+from conftest import TEXT
 from minillm import checkpoint
 from minillm import train as training
 from minillm.backend import Backend

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import ROOT
 from wrong_answers.lesson05 import WRONG
 
 from book import build
+from conftest import ROOT
 from exercises.checks import result_of
 
 LESSON = "05_softmax_loss"
