@@ -210,7 +210,7 @@ def check_format(path: Path, header: Any) -> None:
 def check_size(folder: Path, model: ModelConfig) -> None:
     """UserError if the weights' files, at a byte a weight, are too small for the model: before it takes any memory."""
     positions = model.context if model.position == "learned" else 0
-    block = 4 * model.d_model + 2 * model.d_ff
+    block = 2 * (model.n_head + model.n_kv_head) * model.d_head + 2 * model.d_ff
     least = model.d_model * (model.vocab_size + positions + model.n_layer * block)
     sizes = [(folder / name).stat().st_size for name in (MODEL, CHECKPOINT) if (folder / name).is_file()]
     if model.context >= 1 << 31:

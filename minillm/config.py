@@ -12,7 +12,7 @@ from minillm.errors import UserError
 
 NORMS = ("layernorm", "rmsnorm")
 POSITIONS = ("learned", "sinusoidal", "rotary")
-ACTIVATIONS = ("gelu_tanh", "gelu", "relu", "swiglu")
+ACTIVATIONS = ("gelu_tanh", "gelu", "relu", "relu2", "swiglu")
 SCHEDULES = ("cosine", "linear", "constant")
 WINDOWS = ("anywhere", "documents")
 OPTIMIZERS = ("adamw", "muon")
@@ -44,39 +44,56 @@ def check_types(config: Any) -> None:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a Transformer. `d_ff` 0 means the usual: 4 d_model, and 8/3 d_model for SwiGLU, whose
-    third matrix then costs nothing extra."""
+    """The shape of a Transformer, GPT-2's by default; each option's reason stands beside it.
+
+    0 means the usual: `n_kv_head` as many as `n_head`; `d_head` d_model / n_head; `d_ff` 4 d_model, and 8/3 d_model
+    for SwiGLU, whose third matrix then costs nothing extra.
+    """
 
     vocab_size: int
     context: int = 64  # positions that the model can see at once
     n_layer: int = 4
     n_head: int = 4
+    n_kv_head: int = 0  # grouped queries: fewer keys and values than queries, a smaller cache (arXiv 2305.13245)
     d_model: int = 128
+    d_head: int = 0
     d_ff: int = 0
-    norm: str = "layernorm"
-    position: str = "learned"
-    activation: str = "gelu_tanh"
+    norm: str = "layernorm"  # rmsnorm: no mean, no bias, as good and cheaper (arXiv 1910.07467)
+    position: str = "learned"  # rotary: attention sees distances, no table to learn (arXiv 2104.09864)
+    activation: str = "gelu_tanh"  # swiglu: a gate, better at equal size (2002.05202); relu2: relu squared (2109.08668)
+    qk_norm: bool = False  # RMSNorm of each query and key: scores cannot blow up, larger steps (arXiv 2010.04245)
     dropout: float = 0.0
     bias: bool = True
-    tied: bool = True  # the output layer shares the token embedding's weight
+    tied: bool = True  # the output layer shares the token embedding's weight: fewer weights (arXiv 1608.05859)
     norm_eps: float = 1e-5
+    rope_base: float = 10000.0  # wavelength of the slowest rotary pair, over 2π: raise it for long contexts
+    init_std: float = 0.02  # of first weights, as in GPT-2; narrow models (below 256) learn faster from 0.05 to 0.1
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("vocab_size", "context", "n_layer", "n_head", "d_model", "norm_eps"):
+        for name in ("vocab_size", "context", "n_layer", "n_head", "d_model", "norm_eps", "rope_base", "init_std"):
             require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
-        require(self.d_ff >= 0, f"d_ff is {self.d_ff}; it must not be negative")
+        for name in ("n_kv_head", "d_head", "d_ff"):
+            require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
         one_of("norm", self.norm, NORMS)
         one_of("position", self.position, POSITIONS)
         one_of("activation", self.activation, ACTIVATIONS)
         require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must be at least 0 and below 1")
         require(
-            self.d_model % self.n_head == 0,
-            f"d_model {self.d_model} does not divide into {self.n_head} heads; make it a multiple",
+            self.d_head > 0 or self.d_model % self.n_head == 0,
+            f"d_model {self.d_model} does not divide into {self.n_head} heads; make it a multiple, or give d_head",
         )
+        kv = self.n_kv_head or self.n_head
+        require(
+            self.n_head % kv == 0,
+            f"{self.n_head} query heads do not divide into n_kv_head {kv} groups; make it a divisor",
+        )
+        d_head = self.d_head or self.d_model // self.n_head
         if self.position != "learned":
-            size = self.d_model // self.n_head if self.position == "rotary" else self.d_model
+            size = d_head if self.position == "rotary" else self.d_model
             require(size % 2 == 0, f"{self.position} positions need an even size, not {size}; change d_model or n_head")
+        object.__setattr__(self, "n_kv_head", kv)
+        object.__setattr__(self, "d_head", d_head)
         if not self.d_ff:
             swiglu_size = -(-8 * self.d_model // 3 // 8) * 8  # rounded up to a multiple of 8
             object.__setattr__(self, "d_ff", swiglu_size if self.activation == "swiglu" else 4 * self.d_model)
@@ -154,6 +171,12 @@ PRESETS = {
         {"context": 256, "n_layer": 6, "n_head": 6, "d_model": 384, "dropout": 0.1},
         {"steps": 5000, "batch_size": 8, "lr": 1e-3, "warmup": 100, "eval_every": 250},
         "hours on a CPU, minutes on a GPU",
+    ),
+    "large": Preset(
+        {"context": 256, "n_layer": 10, "n_head": 8, "d_model": 512, "dropout": 0.1, "norm": "rmsnorm"}
+        | {"position": "rotary", "activation": "swiglu", "bias": False},
+        {"steps": 2000, "batch_size": 64, "lr": 1e-3, "warmup": 100, "eval_every": 100},
+        "over 30 million parameters, for a GPU: lesson 14",
     ),
 }
 

@@ -298,8 +298,26 @@ ATTENTION = [
     Mutant(
         "heads: reshaped without a transpose",
         "np/attention.py",
-        {"heads.transpose(2, 0, 3, 1, 4)": "x.reshape(parts, b, self.n_head, t, -1)"},
+        {"x.reshape(b, t, -1, self.d_head).swapaxes(1, 2)": "x.reshape(b, -1, t, self.d_head)"},
         "test_tape.py::test_a_whole_gpt_agrees_with_the_tape",
+    ),
+    Mutant(
+        "groups: heads repeated in turns",
+        "np/attention.py",
+        {"np.repeat(x, times, axis=1)": "np.tile(x, (1, times, 1, 1))"},
+        operation("repeat_heads"),
+    ),
+    Mutant(
+        "groups: the mean of the gradients, not the sum",
+        "np/attention.py",
+        {"times, s, k).sum(axis=2)": "times, s, k).mean(axis=2)"},
+        operation("repeat_heads"),
+    ),
+    Mutant(
+        "heads normalised, the keys' gradient not",
+        "np/attention.py",
+        {"dk[...] = self.k_norm.backward(dk, norms[1])": "self.k_norm.backward(dk, norms[1])"},
+        module("MultiHeadAttention: groups, normalised, cross"),
     ),
     Mutant(
         "rotary: position ignored when there is a cache",
@@ -601,13 +619,13 @@ MUON = [
     Mutant(
         "Muon: decay scaled like the step",
         "np/muon.py",
-        {'w *= 1 - lr * group["weight_decay"]': 'w *= 1 - lr * size * group["weight_decay"]'},
+        {'w *= 1 - lr * group["weight_decay"]': 'w *= 1 - lr * 0.2 * math.sqrt(max(w.shape)) * group["weight_decay"]'},
         "test_muon.py::test_steps_agree_with_torch[tall]",
     ),
     Mutant(
         "Muon: queries, keys and values as one matrix",
         "np/muon.py",
-        {'"matrices": 3}': '"matrices": 1}'},
+        {'"parts": h}': '"parts": (1,)}'},
         "test_muon.py::test_three_matrices_in_one_parameter",
     ),
     Mutant(

@@ -83,6 +83,7 @@ OPERATIONS = {
         [(B, T, V)],
     ),
     "relu": Case(F.relu, lambda d, c: (F.relu_backward(d, c),), [(B, T, D)]),
+    "relu2": Case(F.relu2, lambda d, c: (F.relu2_backward(d, c),), [(B, T, D)]),
     "gelu": Case(F.gelu, lambda d, c: (F.gelu_backward(d, c),), [(B, T, D)]),
     "gelu: tanh": Case(lambda x: F.gelu(x, "tanh"), lambda d, c: (F.gelu_backward(d, c),), [(B, T, D)]),
     "silu": Case(F.silu, lambda d, c: (F.silu_backward(d, c),), [(B, T, D)]),
@@ -103,6 +104,14 @@ OPERATIONS = {
     "rotary": Case(position.rotary, lambda d, c: (position.rotary_backward(d, c),), [(B, H, T, K)]),
     "rotary: later start": Case(
         lambda x: position.rotary(x, 5), lambda d, c: (position.rotary_backward(d, c),), [(B, H, T, K)]
+    ),
+    "rotary: base": Case(
+        lambda x: position.rotary(x, 2, 9.0), lambda d, c: (position.rotary_backward(d, c),), [(B, H, T, K)]
+    ),
+    "repeat_heads": Case(
+        lambda x: attention.repeat_heads(x, 3),
+        lambda d, c: (attention.repeat_heads_backward(d, c),),
+        [(B, H, T, K)],
     ),
     "scaled_dot_product_attention": Case(attend(), ATTENTION, QKV),
     "scaled_dot_product_attention: padding": Case(attend(mask=PADDING[:, None, None]), ATTENTION, QKV),
@@ -151,6 +160,7 @@ def config(**changes: Any) -> ModelConfig:
 
 
 LLAMA = {"norm": "rmsnorm", "position": "rotary", "activation": "swiglu", "bias": False, "tied": False}
+QWEN3 = LLAMA | {"qk_norm": True, "n_kv_head": 1, "d_head": 6, "tied": True}
 SINUSOIDAL = {"position": "sinusoidal", "activation": "gelu", "bias": False}
 RELU = {"activation": "relu", "tied": False}
 
@@ -184,9 +194,23 @@ MODULES = {
     "MultiHeadAttention: cross, no bias, dropout": Model(
         made(MultiHeadAttention, 6, 3, bias=False, dropout=0.4), [(B, T, 6), (B, S, 6)], dropout_seed=1
     ),
+    "MultiHeadAttention: groups": Model(
+        made(MultiHeadAttention, 6, 4, n_kv_head=2, d_head=3, causal=True), [(B, T, 6)]
+    ),
+    "MultiHeadAttention: groups, normalised, rotary, padding": Model(
+        made(MultiHeadAttention, 5, 6, n_kv_head=2, d_head=4, qk_norm=True, rotary=True, causal=True),
+        [(B, S, 5)],
+        {"mask": EMPTY[:, None, None]},
+    ),
+    "MultiHeadAttention: groups, normalised, cross": Model(
+        made(MultiHeadAttention, 6, 3, n_kv_head=1, qk_norm=True, bias=False),
+        [(B, T, 6), (B, S, 6)],
+        {"mask": PADDING[:, None, None]},
+    ),
     "FeedForward: gelu_tanh": Model(model(FeedForward), [DX]),
     "FeedForward: gelu": Model(model(FeedForward, activation="gelu"), [DX]),
     "FeedForward: relu": Model(model(FeedForward, activation="relu", bias=False), [DX]),
+    "FeedForward: relu2": Model(model(FeedForward, activation="relu2"), [DX]),
     "FeedForward: swiglu": Model(model(FeedForward, activation="swiglu"), [DX]),
     "Block": Model(made(Block, config(), causal=False), [MEMORY], {"mask": PADDING[:, None, None]}),
     "Block: Llama": Model(made(Block, config(**LLAMA), causal=True), [DX]),
@@ -204,6 +228,7 @@ MODULES = {
     "Embeddings: later start": Model(model(Embeddings), [IDS], {"start": 2}),
     "GPT": Model(model(GPT), [IDS]),
     "GPT: Llama": Model(model(GPT, **LLAMA), [IDS]),
+    "GPT: Qwen3": Model(model(GPT, **QWEN3), [IDS]),
     "GPT: sinusoidal": Model(model(GPT, **SINUSOIDAL), [IDS]),
     "GPT: dropout": Model(model(GPT, **RELU, dropout=0.3), [IDS], dropout_seed=1),
     "BERT": Model(model(BERT), [SRC, PADDING]),

@@ -81,6 +81,9 @@ CONFIGS = {
     "gelu rmsnorm": config(activation="gelu", norm="rmsnorm", norm_eps=1e-3),
     "llama": config(**LLAMA),
     "rotary with bias": config(position="rotary", activation="swiglu"),
+    "qwen3": config(**LLAMA | {"tied": True}, qk_norm=True, n_kv_head=1, d_head=6, rope_base=1e6, norm_eps=1e-6),
+    "squared relu, large first weights": config(activation="relu2", position="sinusoidal", init_std=0.3),
+    "grouped queries with bias": config(n_head=4, n_kv_head=2, d_head=2, qk_norm=True),
     "dropout": config(dropout=0.3),
 }
 
@@ -97,6 +100,7 @@ def for_configs(inputs: dict[str, Any], dropout: bool = True, **init: Any) -> li
 X, QKV = normal(B, T, D), {"q": normal(B, H, T, K), "k": normal(B, H, S, K), "v": normal(B, H, S, K)}
 SELF = {"q": normal(B, H, T, K), "k": normal(B, H, T, K), "v": normal(B, H, T, K)}
 ATTENTION = {"d_model": D, "n_head": H}
+GROUPED = {"d_model": D, "n_head": 6, "n_kv_head": 2, "d_head": 4, "qk_norm": True, "norm_eps": 0.1}
 LSTM_SHAPES = {
     "x": normal(B, T, D), "h": normal(B, K), "c": normal(B, K),
     "w_ih": normal(4 * K, D), "w_hh": normal(4 * K, K), "b_ih": normal(4 * K), "b_hh": normal(4 * K),
@@ -127,6 +131,7 @@ CASES: dict[str, list[Case]] = {
         case("nothing to count", logits=normal(B, T, V), targets=targets(V, B, T, ignored=1)),
     ],
     "functional.relu": [case(x=X), case("zeros", x=lambda rng: np.zeros((B, T)))],
+    "functional.relu2": [case(x=X), case("zeros", x=lambda rng: np.zeros((B, T)))],
     "functional.gelu": [
         case("exact", x=lambda rng: 3 * rng.standard_normal((B, T, F))),
         case("tanh", x=lambda rng: 3 * rng.standard_normal((B, T, F)), approximate="tanh"),
@@ -154,10 +159,15 @@ CASES: dict[str, list[Case]] = {
         case("huge", x=lambda rng: 1e200 * rng.standard_normal((T, S))),
         case("zeros", x=lambda rng: np.zeros((T, S))),
     ],
+    "muon.orthogonal_step": [
+        case("one", u=normal(T, D), parts=(1,)),
+        case("three of one size", u=normal(3 * K, D), parts=(1, 1, 1)),
+        case("of two sizes", u=normal(4 * K, D), parts=(2, 1, 1)),
+    ],
     "position.frequencies": [case(dim=D), case("base", dim=D, base=500.0)],
     "position.sinusoidal": [case(length=T, d_model=D)],
-    "position.rotary_table": [case(start=3, length=T, d_head=K, dtype=np.float64)],
-    "position.rotary": [case(x=normal(B, H, T, K)), case("later", x=normal(B, H, T, K), start=3)],
+    "position.rotary_table": [case(start=3, length=T, d_head=K, base=500.0, dtype=np.float64)],
+    "position.rotary": [case(x=normal(B, H, T, K)), case("later", x=normal(B, H, T, K), start=3, base=77.0)],
     "position.turn": [case(x=normal(B, H, T, K), cos=normal(T, K // 2), sin=normal(T, K // 2))],
     "attention.scaled_dot_product_attention": [
         case(**QKV),
@@ -170,7 +180,12 @@ CASES: dict[str, list[Case]] = {
         case("causal padding, keys before", **QKV, causal=True, mask=mask(B, 1, 1, S)),
         case("dropout", dropout=True, **SELF, causal=True, mask=mask(B, 1, 1, T)) ,
     ],
+    "attention.repeat_heads": [case(x=normal(B, H, S, K), times=3), case("once", x=normal(B, H, S, K), times=1)],
     "attention.MultiHeadAttention": [
+        case("one key head", init={**ATTENTION, "n_kv_head": 1, "causal": True}, x=X),
+        case("groups", init={**GROUPED, "rotary": True, "causal": True, "rope_base": 50.0}, x=X, mask=mask(B, 1, 1, T)),
+        case("groups, cross", init=GROUPED, x=X, memory=normal(B, S, D), mask=mask(B, 1, 1, S)),
+        case("first weights", init={**ATTENTION, "std": 0.3, "out_std": 0.1}, x=X),
         case(init=ATTENTION, x=X),
         case("causal", init={**ATTENTION, "causal": True}, x=X),
         case("no bias", init={**ATTENTION, "bias": False}, x=X, mask=mask(B, 1, 1, T)),

@@ -151,7 +151,7 @@ def test_damaged_config(content, folder):
         {"model": 5},
         {"model": {"d_model": "16"}},
         {"model": {"d_model": 16.5}},
-        {"model": {"d_model": 15}},
+        {"model": {"d_model": 15, "d_head": 0}},
         {"model": {"context": True}},
         {"model": {"bias": 1}},
         {"model": {"norm": ["layernorm"]}},

@@ -91,7 +91,7 @@ def test_zero_stays_zero():
         assert not orthogonalise(np.zeros(shape)).any()
     w = Param(np.ones((3, 4)))
     w.grad = np.zeros((3, 4))
-    Muon([{"params": [("w", w)], "matrices": 1}], lr=0.1, weight_decay=0.5).step()
+    Muon([{"params": [("w", w)], "parts": (1,)}], lr=0.1, weight_decay=0.5).step()
     np.testing.assert_allclose(w.data, 0.95)  # only decay
 
 
@@ -109,7 +109,7 @@ def test_steps_agree_with_torch(name, full_precision):
     ours = Param(rng.standard_normal(SHAPES[name]))
     theirs = torch.nn.Parameter(torch.tensor(ours.data))
     options = {"lr": 0.05, "weight_decay": 0.2, "momentum": 0.9}
-    optimizer = Muon([{"params": [("w", ours)], "matrices": 1}], **options)
+    optimizer = Muon([{"params": [("w", ours)], "parts": (1,)}], **options)
     reference = torch.optim.Muon([theirs], **options, adjust_lr_fn="match_rms_adamw")
     for step in range(12):
         if step == 6:
@@ -132,7 +132,7 @@ def test_the_step_has_the_size_of_adamws():
     for shape in ((40, 40), (40, 160), (160, 40)):
         w = Param(np.zeros(shape))
         w.grad = rng.standard_normal(shape)
-        Muon([{"params": [("w", w)], "matrices": 1}], lr=0.01).step()
+        Muon([{"params": [("w", w)], "parts": (1,)}], lr=0.01).step()
         assert 0.68 < math.sqrt((w.data**2).mean()) / (0.2 * 0.01) < 1.21
 
 
@@ -140,7 +140,7 @@ def test_three_matrices_in_one_parameter():
     """in_proj's step is that of its queries, keys and values each by itself: none takes it from the others."""
     model = GPT(config(), rng=generator())
     stacked = next(group for group in muon_groups(model, 0.1) if "in_proj" in group["params"][0][0])
-    assert stacked["matrices"] == 3
+    assert stacked["parts"] == (2, 2, 2)
     assert [name for name, _ in stacked["params"]] == ["blocks.0.attn.in_proj.weight", "blocks.1.attn.in_proj.weight"]
     rng, (d3, d) = generator(), stacked["params"][0][1].data.shape
     joint = Param(rng.standard_normal((d3, d)))
@@ -149,7 +149,7 @@ def test_three_matrices_in_one_parameter():
     for p, g in zip(apart, np.split(joint.grad, 3), strict=True):
         p.grad = g.copy()
     Muon([{**stacked, "params": [("w", joint)]}], lr=0.1).step()
-    Muon([{"params": [(str(i), p) for i, p in enumerate(apart)], "matrices": 1, "weight_decay": 0.1}], lr=0.1).step()
+    Muon([{"params": [(str(i), p) for i, p in enumerate(apart)], "parts": (1,), "weight_decay": 0.1}], lr=0.1).step()
     np.testing.assert_allclose(joint.data, np.concatenate([p.data for p in apart]), atol=1e-13)
 
 
@@ -162,7 +162,7 @@ def test_groups(changes):
     for group in muon_groups(model, 0.3):
         for name, p in group["params"]:
             assert name not in seen and p.data.shape == shapes[name]
-            seen[name] = (group.get("matrices", 0), group["weight_decay"])
+            seen[name] = (len(group.get("parts", ())), group["weight_decay"])
     inside = {name for name, shape in shapes.items() if name.startswith("blocks.") and len(shape) == 2}
     assert len(inside) >= 8
     for name, shape in shapes.items():

@@ -268,6 +268,26 @@ def test_number_of_parameters() -> None:
     assert np_model.num_parameters() == pt_model.num_parameters() > 0
 
 
+@covers("block.make_head")
+@pytest.mark.parametrize("tied", [False, True])
+def test_make_head(tied: bool) -> None:
+    options = {"tied": tied, "init_std": 0.5}
+    a, b = (
+        make(config(**options), rng=np.random.default_rng(3))
+        for make in (PUBLIC["block.make_head"], twin("block.make_head"))
+    )
+    assert (a is None) == (b is None) == tied
+    if not tied:
+        np.testing.assert_array_equal(a.weight.data, b.weight.detach().numpy())
+        assert 0.4 < a.weight.data.std() < 0.6
+
+
+@covers("block.attention_options")
+@pytest.mark.parametrize("c", CONFIGS.values(), ids=CONFIGS)
+def test_attention_options(c: ModelConfig) -> None:
+    assert PUBLIC["block.attention_options"](c) == twin("block.attention_options")(c)
+
+
 @covers("block.make_norm")
 @pytest.mark.parametrize("c", CONFIGS.values(), ids=CONFIGS)
 def test_make_norm(c: ModelConfig) -> None:
@@ -311,13 +331,16 @@ def test_attention_of_any_shape(inputs: dict[str, Any]) -> None:
 
 @st.composite
 def configs(draw_: Any) -> ModelConfig:
-    heads = draw_(st.integers(1, 3))
+    heads, groups = draw_(st.sampled_from([(1, 1), (2, 1), (2, 2), (3, 1), (3, 3), (4, 2)]))
     return ModelConfig(
         vocab_size=draw_(st.integers(1, 9)),
         context=draw_(st.integers(1, 8)),
         n_layer=draw_(st.integers(1, 3)),
         n_head=heads,
+        n_kv_head=groups,
         d_model=heads * draw_(st.sampled_from([2, 4])),
+        d_head=draw_(st.sampled_from([0, 2, 6])),
+        qk_norm=draw_(st.booleans()),
         d_ff=draw_(st.integers(0, 5)),
         norm=draw_(st.sampled_from(NORMS)),
         position=draw_(st.sampled_from(POSITIONS)),
@@ -325,6 +348,8 @@ def configs(draw_: Any) -> ModelConfig:
         bias=draw_(st.booleans()),
         tied=draw_(st.booleans()),
         norm_eps=draw_(st.sampled_from([1e-5, 1e-2])),
+        rope_base=draw_(st.sampled_from([10000.0, 7.0])),
+        init_std=draw_(st.sampled_from([0.02, 0.2])),
     )
 
 

@@ -3,7 +3,7 @@
     Attention(Q, K, V) = softmax(Q Kᵀ / √d_head + mask) V        (Vaswani et al. 2017, arXiv 1706.03762)
 
 Masks are boolean and True means "may attend", as in PyTorch. A query that may attend nowhere gets zeros.
-Shapes: B batch, H heads, T query length, S key length, K size of a head, D = H K.
+Shapes: B batch, H heads, G heads of keys and values, T query length, S key length, K size of a head.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minillm.np import functional as F
-from minillm.np.layers import Linear
+from minillm.np.layers import Linear, RMSNorm
 from minillm.np.param import Array, Cache, Module
 from minillm.np.position import rotary, rotary_backward
 
@@ -120,10 +120,23 @@ class KVCache:
         self.k, self.v = self.k[rows], self.v[rows]
 
 
-class MultiHeadAttention(Module):
-    """H attentions side by side on D/H dimensions each, between two linear maps.
+def repeat_heads(x: Array, times: int) -> tuple[Array, Cache]:
+    """Every head `times` times in a row.  (B, G, S, K) -> (B, G · times, S, K)"""
+    return x if times == 1 else np.repeat(x, times, axis=1), (times,)
 
-    The three input maps are rows of one weight, as in torch.nn.MultiheadAttention: query, key, value.
+
+def repeat_heads_backward(dy: Array, cache: Cache) -> Array:
+    """A head that was used several times gets the sum of its gradients.  (B, G · times, S, K) -> (B, G, S, K)"""
+    (times,), (b, heads, s, k) = cache, dy.shape
+    return dy if times == 1 else dy.reshape(b, heads // times, times, s, k).sum(axis=2)
+
+
+class MultiHeadAttention(Module):
+    """H attentions side by side on K dimensions each (K = D/H if d_head is 0), between two linear maps.
+
+    The three input maps are rows of one weight, as in torch.nn.MultiheadAttention: query, key, value. With
+    n_kv_head G below H each key and value head serves H/G query heads (grouped queries, arXiv 2305.13245).
+    With qk_norm each query and key is normalised before it is turned and multiplied (arXiv 2010.04245).
     With `memory`, queries come from x and keys and values from memory (cross-attention).
     """
 
@@ -132,19 +145,32 @@ class MultiHeadAttention(Module):
         d_model: int,
         n_head: int,
         *,
+        n_kv_head: int = 0,
+        d_head: int = 0,
         causal: bool = False,
         rotary: bool = False,
+        rope_base: float = 10000.0,
+        qk_norm: bool = False,
+        norm_eps: float = 1e-5,
         bias: bool = True,
         dropout: float = 0.0,
+        std: float = 0.02,
         out_std: float = 0.02,
         rng: np.random.Generator,
         dtype: Any = np.float32,
     ) -> None:
-        if d_model % n_head:
+        self.n_head, self.n_kv_head = n_head, n_kv_head or n_head
+        self.d_head = d_head or d_model // n_head
+        if not d_head and d_model % n_head:
             raise ValueError(f"d_model {d_model} does not divide into {n_head} heads")
-        self.n_head, self.causal, self.rotary, self.dropout = n_head, causal, rotary, dropout
-        self.in_proj = Linear(d_model, 3 * d_model, bias=bias, rng=rng, dtype=dtype)
-        self.out_proj = Linear(d_model, d_model, bias=bias, std=out_std, rng=rng, dtype=dtype)
+        if n_head % self.n_kv_head:
+            raise ValueError(f"{n_head} query heads do not divide into {n_kv_head} groups")
+        self.causal, self.rotary, self.rope_base, self.dropout = causal, rotary, rope_base, dropout
+        width = (n_head + 2 * self.n_kv_head) * self.d_head
+        self.in_proj = Linear(d_model, width, bias=bias, std=std, rng=rng, dtype=dtype)
+        self.out_proj = Linear(n_head * self.d_head, d_model, bias=bias, std=out_std, rng=rng, dtype=dtype)
+        self.q_norm = RMSNorm(self.d_head, eps=norm_eps, dtype=dtype) if qk_norm else None
+        self.k_norm = RMSNorm(self.d_head, eps=norm_eps, dtype=dtype) if qk_norm else None
 
     def forward(
         self,
@@ -158,47 +184,58 @@ class MultiHeadAttention(Module):
 
         With a `KVCache` x holds only the new positions, and there is no backward.
         """
-        b, t, d = x.shape
+        (b, t, _), h, g = x.shape, self.n_head, self.n_kv_head
         if memory is None:
             qkv, in_cache = self.in_proj(x)
-            q, k, v = self.split(qkv, 3)
+            q, k, v = self.split(qkv, h, g, g)
         else:
-            w, bias = self.in_proj.weight.data, self.in_proj.bias
-            q_flat, q_cache = F.linear(x, w[:d], bias.data[:d] if bias else None)
-            kv_flat, kv_cache = F.linear(memory, w[d:], bias.data[d:] if bias else None)
-            (q,), (k, v) = self.split(q_flat, 1), self.split(kv_flat, 2)
+            w, bias, rows = self.in_proj.weight.data, self.in_proj.bias, h * self.d_head
+            q_flat, q_cache = F.linear(x, w[:rows], bias.data[:rows] if bias else None)
+            kv_flat, kv_cache = F.linear(memory, w[rows:], bias.data[rows:] if bias else None)
+            (q,), (k, v) = self.split(q_flat, h), self.split(kv_flat, g, g)
             in_cache = (q_cache, kv_cache)
-        turns = None
+        norms = turns = None
+        if self.q_norm is not None and self.k_norm is not None:
+            (q, q_norm), (k, k_norm) = self.q_norm(q), self.k_norm(k)
+            norms = (q_norm, k_norm)
         if self.rotary:
             start = kv.length if kv else 0
-            (q, q_turn), (k, k_turn) = rotary(q, start), rotary(k, start)
+            (q, q_turn), (k, k_turn) = rotary(q, start, self.rope_base), rotary(k, start, self.rope_base)
             turns = (q_turn, k_turn)
         if kv is not None:
             k, v = kv.append(k, v)
-        merged = np.empty((b, t, d), dtype=x.dtype)
+        (k, repeated), (v, _) = repeat_heads(k, h // g), repeat_heads(v, h // g)
+        merged = np.empty((b, t, h * self.d_head), dtype=x.dtype)
         _, core_cache = scaled_dot_product_attention(
-            q, k, v, mask, self.causal, self.dropout, rng, out=self.split(merged, 1)[0]
+            q, k, v, mask, self.causal, self.dropout, rng, out=self.split(merged, h)[0]
         )
         y, out_cache = self.out_proj(merged)
-        return y, (in_cache, turns, core_cache, out_cache, memory is None)
+        return y, (in_cache, norms, turns, repeated, core_cache, out_cache, memory is None)
 
     def backward(self, dy: Array, cache: Cache) -> Any:
         """dy (B, T, D) -> dx (B, T, D), or (dx, dmemory) for cross-attention"""
-        in_cache, turns, core_cache, out_cache, is_self = cache
+        in_cache, norms, turns, repeated, core_cache, out_cache, is_self = cache
         dmerged = self.out_proj.backward(dy, out_cache)
-        b, t, d = dmerged.shape
-        s = core_cache[1].shape[2]
+        (b, t, _), h, g, s = dmerged.shape, self.n_head, self.n_kv_head, core_cache[1].shape[2]
         if is_self:
-            dqkv = np.empty((b, t, 3 * d), dtype=dmerged.dtype)
-            dq, dk, dv = self.split(dqkv, 3)
+            dqkv = np.empty((b, t, (h + 2 * g) * self.d_head), dtype=dmerged.dtype)
+            dq, dk, dv = self.split(dqkv, h, g, g)
         else:
-            dq_flat = np.empty((b, t, d), dtype=dmerged.dtype)
-            dkv_flat = np.empty((b, s, 2 * d), dtype=dmerged.dtype)
-            (dq,), (dk, dv) = self.split(dq_flat, 1), self.split(dkv_flat, 2)
-        scaled_dot_product_attention_backward(self.split(dmerged, 1)[0], core_cache, out=(dq, dk, dv))
+            dq_flat = np.empty((b, t, h * self.d_head), dtype=dmerged.dtype)
+            dkv_flat = np.empty((b, s, 2 * g * self.d_head), dtype=dmerged.dtype)
+            (dq,), (dk, dv) = self.split(dq_flat, h), self.split(dkv_flat, g, g)
+        dout = self.split(dmerged, h)[0]
+        if g == h:
+            scaled_dot_product_attention_backward(dout, core_cache, out=(dq, dk, dv))
+        else:
+            dq[...], dk_all, dv_all = scaled_dot_product_attention_backward(dout, core_cache)
+            dk[...], dv[...] = repeat_heads_backward(dk_all, repeated), repeat_heads_backward(dv_all, repeated)
         if turns is not None:
             dq[...] = rotary_backward(dq, turns[0])
             dk[...] = rotary_backward(dk, turns[1])
+        if self.q_norm is not None and self.k_norm is not None:
+            dq[...] = self.q_norm.backward(dq, norms[0])
+            dk[...] = self.k_norm.backward(dk, norms[1])
         if is_self:
             return self.in_proj.backward(dqkv, in_cache)
         dx, dwq, dbq = F.linear_backward(dq_flat, in_cache[0])
@@ -208,8 +245,8 @@ class MultiHeadAttention(Module):
             self.in_proj.bias.accumulate(np.concatenate([dbq, dbkv]))
         return dx, dmemory
 
-    def split(self, x: Array, parts: int) -> list[Array]:
-        """View (B, T, parts · D) as `parts` arrays of (B, H, T, K), without copying."""
-        b, t, width = x.shape
-        heads = x.reshape(b, t, parts, self.n_head, width // (parts * self.n_head))
-        return list(heads.transpose(2, 0, 3, 1, 4))
+    def split(self, x: Array, *heads: int) -> list[Array]:
+        """View (B, T, sum(heads) · K) as arrays of (B, heads[i], T, K), without copying."""
+        b, t, _ = x.shape
+        together = x.reshape(b, t, -1, self.d_head).swapaxes(1, 2)
+        return np.split(together, np.cumsum(heads)[:-1], axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minillm.config import ModelConfig
 from minillm.np import functional as F
-from minillm.np.block import Block, make_norm
+from minillm.np.block import Block, make_head, make_norm
 from minillm.np.embeddings import Embeddings
 from minillm.np.layers import Dropout, Linear
 from minillm.np.param import Array, Cache, Module
@@ -29,11 +29,7 @@ class BERT(Module):
         self.blocks = [Block(config, causal=False, rng=rng, dtype=dtype) for _ in range(config.n_layer)]
         self.norm = make_norm(config, dtype)
         self.classifier = Linear(config.d_model, n_class, rng=rng, dtype=dtype) if n_class else None
-        self.lm_head = (
-            None
-            if config.tied or n_class
-            else Linear(config.d_model, config.vocab_size, bias=False, rng=rng, dtype=dtype)
-        )
+        self.lm_head = None if n_class else make_head(config, rng=rng, dtype=dtype)
 
     def forward(
         self, ids: Array, mask: Array | None = None, rng: np.random.Generator | None = None

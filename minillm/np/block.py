@@ -26,17 +26,31 @@ def make_norm(config: ModelConfig, dtype: Any = np.float32) -> LayerNorm | RMSNo
     return LayerNorm(config.d_model, bias=config.bias, eps=config.norm_eps, dtype=dtype)
 
 
+def make_head(config: ModelConfig, *, rng: np.random.Generator, dtype: Any = np.float32) -> Linear | None:
+    """The output layer, (V, D); None if it is tied: then the token embedding's weight serves."""
+    if config.tied:
+        return None
+    return Linear(config.d_model, config.vocab_size, bias=False, std=config.init_std, rng=rng, dtype=dtype)
+
+
+def attention_options(config: ModelConfig) -> dict[str, Any]:
+    """The arguments of `MultiHeadAttention` that the configuration gives."""
+    names = ("d_model", "n_head", "n_kv_head", "d_head", "qk_norm", "norm_eps", "bias", "dropout")
+    return {name: getattr(config, name) for name in names} | {"std": config.init_std}
+
+
 class FeedForward(Module):
     """W2 act(W1 x + b1) + b2, or with SwiGLU W2 (silu(W1 x + b1) · (W3 x + b3)) + b2.  (..., D) -> (..., D)"""
 
     def __init__(
         self, config: ModelConfig, *, out_std: float = 0.02, rng: np.random.Generator, dtype: Any = np.float32
     ) -> None:
-        d, f, bias = config.d_model, config.d_ff, config.bias
+        d, f = config.d_model, config.d_ff
+        kwargs: dict[str, Any] = {"bias": config.bias, "rng": rng, "dtype": dtype}
         self.activation = config.activation
-        self.linear1 = Linear(d, f, bias=bias, rng=rng, dtype=dtype)
-        self.linear2 = Linear(f, d, bias=bias, std=out_std, rng=rng, dtype=dtype)
-        self.linear3 = Linear(d, f, bias=bias, rng=rng, dtype=dtype) if config.activation == "swiglu" else None
+        self.linear1 = Linear(d, f, std=config.init_std, **kwargs)
+        self.linear2 = Linear(f, d, std=out_std, **kwargs)
+        self.linear3 = Linear(d, f, std=config.init_std, **kwargs) if config.activation == "swiglu" else None
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         h, cache1 = self.linear1(x)  # (..., F)
@@ -46,6 +60,8 @@ class FeedForward(Module):
             a, act_cache = F.swiglu(h, up)
         elif self.activation == "relu":
             a, act_cache = F.relu(h)
+        elif self.activation == "relu2":
+            a, act_cache = F.relu2(h)
         else:
             a, act_cache = F.gelu(h, "tanh" if self.activation == "gelu_tanh" else "none")
         y, cache2 = self.linear2(a)  # (..., D)
@@ -57,7 +73,8 @@ class FeedForward(Module):
         if self.linear3 is not None:
             dh, dup = F.swiglu_backward(da, act_cache)
             return self.linear1.backward(dh, cache1) + self.linear3.backward(dup, cache3)
-        dh = F.relu_backward(da, act_cache) if self.activation == "relu" else F.gelu_backward(da, act_cache)
+        backwards = {"relu": F.relu_backward, "relu2": F.relu2_backward}
+        dh = backwards.get(self.activation, F.gelu_backward)(da, act_cache)
         return self.linear1.backward(dh, cache1)
 
 
@@ -75,16 +92,15 @@ class Block(Module):
     ) -> None:
         # Each layer adds to the residual path two or three times; smaller output weights keep its variance
         # from growing with depth (GPT-2).
-        out_std = 0.02 / math.sqrt((3 if cross else 2) * config.n_layer)
-        kwargs = {"bias": config.bias, "dropout": config.dropout, "out_std": out_std, "rng": rng, "dtype": dtype}
+        out_std = config.init_std / math.sqrt((3 if cross else 2) * config.n_layer)
+        heads: dict[str, Any] = attention_options(config) | {"out_std": out_std, "rng": rng, "dtype": dtype}
+        rope: dict[str, Any] = {"rotary": config.position == "rotary", "rope_base": config.rope_base}
         self.norm1 = make_norm(config, dtype)
-        self.attn = MultiHeadAttention(
-            config.d_model, config.n_head, causal=causal, rotary=config.position == "rotary", **kwargs
-        )
+        self.attn = MultiHeadAttention(**heads, causal=causal, **rope)
         self.norm2 = make_norm(config, dtype)
         self.ffn = FeedForward(config, out_std=out_std, rng=rng, dtype=dtype)
         self.norm3 = make_norm(config, dtype) if cross else None
-        self.cross_attn = MultiHeadAttention(config.d_model, config.n_head, **kwargs) if cross else None
+        self.cross_attn = MultiHeadAttention(**heads) if cross else None
         self.drop = Dropout(config.dropout)
 
     def forward(

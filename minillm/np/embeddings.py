@@ -18,16 +18,13 @@ class Embeddings(Module):
 
     def __init__(self, config: ModelConfig, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
         self.context, self.dtype = config.context, dtype
-        self.tok = Embedding(config.vocab_size, config.d_model, rng=rng, dtype=dtype)
-        self.pos = (
-            Embedding(config.context, config.d_model, rng=rng, dtype=dtype) if config.position == "learned" else None
-        )
-        # A token vector's entries are about 0.02; the table is brought to the same size.
-        self.table = (
-            (0.02 * sinusoidal(config.context, config.d_model)).astype(dtype)
-            if config.position == "sinusoidal"
-            else None
-        )
+        d = config.d_model
+        kwargs: dict[str, Any] = {"std": config.init_std, "rng": rng, "dtype": dtype}
+        self.tok = Embedding(config.vocab_size, d, **kwargs)
+        self.pos = Embedding(config.context, d, **kwargs) if config.position == "learned" else None
+        self.table = None
+        if config.position == "sinusoidal":  # brought to the size of a token vector's entries
+            self.table = (config.init_std * sinusoidal(config.context, d)).astype(dtype)
 
     def forward(self, ids: Array, start: int = 0) -> tuple[Array, Cache]:
         """`start` is the position of the first column of ids."""

@@ -132,6 +132,18 @@ def relu_backward(dy: Array, cache: Cache) -> Array:
     return dy * (x > 0)
 
 
+def relu2(x: Array) -> tuple[Array, Cache]:
+    """max(x, 0)² (So et al. 2021, arXiv 2109.08668)"""
+    y = np.maximum(x, 0)
+    return y * y, (y,)
+
+
+def relu2_backward(dy: Array, cache: Cache) -> Array:
+    """dx = 2 max(x, 0) dy"""
+    (y,) = cache
+    return 2 * y * dy
+
+
 def gelu(x: Array, approximate: str = "none") -> tuple[Array, Cache]:
     """x Φ(x), Φ the normal distribution function (Hendrycks and Gimpel 2016, arXiv 1606.08415).
 

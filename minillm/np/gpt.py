@@ -12,9 +12,9 @@ import numpy as np
 from minillm.config import ModelConfig
 from minillm.np import functional as F
 from minillm.np.attention import KVCache
-from minillm.np.block import Block, make_norm
+from minillm.np.block import Block, make_head, make_norm
 from minillm.np.embeddings import Embeddings
-from minillm.np.layers import Dropout, Linear
+from minillm.np.layers import Dropout
 from minillm.np.lm import LanguageModel
 from minillm.np.param import Array, Cache
 
@@ -28,9 +28,7 @@ class GPT(LanguageModel):
         self.drop = Dropout(config.dropout)
         self.blocks = [Block(config, causal=True, rng=rng, dtype=dtype) for _ in range(config.n_layer)]
         self.norm = make_norm(config, dtype)
-        self.lm_head = (
-            None if config.tied else Linear(config.d_model, config.vocab_size, bias=False, rng=rng, dtype=dtype)
-        )
+        self.lm_head = make_head(config, rng=rng, dtype=dtype)
 
     def forward(
         self, ids: Array, rng: np.random.Generator | None = None, kv: list[KVCache] | None = None
@@ -63,4 +61,4 @@ class GPT(LanguageModel):
     def new_cache(self, batch: int = 1) -> list[KVCache]:
         """Empty key-value caches, one a layer, for generation."""
         c = self.config
-        return [KVCache(batch, c.n_head, c.context, c.d_model // c.n_head, self.dtype) for _ in self.blocks]
+        return [KVCache(batch, c.n_kv_head, c.context, c.d_head, self.dtype) for _ in self.blocks]

@@ -18,6 +18,7 @@ import math
 
 import numpy as np
 
+from minillm.np.attention import MultiHeadAttention
 from minillm.np.block import Block
 from minillm.np.optim import AdamW, Group
 from minillm.np.param import Array, Module
@@ -48,19 +49,36 @@ def orthogonalise(x: Array) -> Array:
     return x.swapaxes(-1, -2) if tall else x
 
 
+def orthogonal_step(u: Array, parts: tuple[int, ...]) -> Array:
+    """0.2 √max(d_out, d_in) orthogonalise(...) of each of the matrices that lie in u above one another.
+
+    An orthogonal matrix has entries of root mean square 1 / √max(d_out, d_in); AdamW's steps have about 0.2.
+    """
+    if len(set(parts)) == 1:  # of one size: all at once
+        stacked = orthogonalise(u.reshape(len(parts), -1, u.shape[1]))
+        return 0.2 * math.sqrt(max(stacked.shape[1:])) * stacked.reshape(u.shape)
+    ends = np.cumsum(parts)[:-1] * (len(u) // sum(parts))
+    return np.concatenate([orthogonal_step(part, (1,)) for part in np.split(u, ends)])
+
+
 def muon_groups(model: Module, weight_decay: float) -> list[Group]:
     """Groups for Muon: matrices inside the blocks, other matrices, and vectors, which do not decay.
 
-    "matrices" says how many a parameter holds, 0 that it is AdamW's. Attention's in_proj (3D, D) holds three that
-    do different work: taken as one, the one with the largest gradient would take the step from the others.
+    "parts" says in what proportions a parameter's rows divide into matrices, () that it is AdamW's. Attention's
+    in_proj holds three that do different work, with H, G and G heads: taken as one, the one with the largest
+    gradient would take the step from the others.
     """
-    named = list(model.named_parameters())
-    inside = {id(p) for _, m in model.modules() if isinstance(m, Block) for p in m.parameters() if p.data.ndim == 2}
+    named, modules = list(model.named_parameters()), [m for _, m in model.modules()]
+    inside = {id(p) for m in modules if isinstance(m, Block) for p in m.parameters() if p.data.ndim == 2}
+    heads = {
+        id(m.in_proj.weight): (m.n_head, m.n_kv_head, m.n_kv_head) for m in modules if isinstance(m, MultiHeadAttention)
+    }
+    kinds = dict.fromkeys(heads.values())  # one, unless a model mixes them
     mine = [(n, p) for n, p in named if id(p) in inside]
     rest = [(n, p) for n, p in named if id(p) not in inside]
     groups: list[Group] = [
-        {"params": [(n, p) for n, p in mine if n.endswith("in_proj.weight")], "matrices": 3},
-        {"params": [(n, p) for n, p in mine if not n.endswith("in_proj.weight")], "matrices": 1},
+        *({"params": [(n, p) for n, p in mine if heads.get(id(p)) == h], "parts": h} for h in kinds),
+        {"params": [(n, p) for n, p in mine if id(p) not in heads], "parts": (1,)},
         {"params": [(n, p) for n, p in rest if p.data.ndim >= 2]},
         {"params": [(n, p) for n, p in rest if p.data.ndim < 2], "weight_decay": 0.0},
     ]
@@ -68,7 +86,7 @@ def muon_groups(model: Module, weight_decay: float) -> list[Group]:
 
 
 class Muon(AdamW):
-    """Groups with "matrices" above 0 by Muon, the others by AdamW; both at the same learning rate."""
+    """Groups with "parts" by Muon, the others by AdamW; both at the same learning rate."""
 
     def __init__(
         self,
@@ -79,30 +97,28 @@ class Muon(AdamW):
         weight_decay: float = 0.0,
         momentum: float = 0.95,
     ) -> None:
-        super().__init__([{"matrices": 0, "momentum": momentum, **g} for g in groups], lr, betas, eps, weight_decay)
+        super().__init__([{"parts": (), "momentum": momentum, **g} for g in groups], lr, betas, eps, weight_decay)
         for group in self.groups:
-            if group["matrices"]:
+            if group["parts"]:
                 self.state |= {name: {"momentum_buffer": np.zeros_like(p.data)} for name, p in group["params"]}
 
     def step(self) -> None:
         """One update of every parameter that has a gradient."""
         groups = self.groups
-        self.groups = [group for group in groups if not group["matrices"]]
+        self.groups = [group for group in groups if not group["parts"]]
         super().step()
         self.groups = groups
         for group in groups:
-            for name, p in group["params"] if group["matrices"] else ():
+            for name, p in group["params"] if group["parts"] else ():
                 if p.grad is not None:
                     self.update_matrix(group, p.data, p.grad, self.state[name]["momentum_buffer"])
 
     def update_matrix(self, group: Group, w: Array, g: Array, m: Array) -> None:
-        """Change w (k d_out, d_in), k matrices, and its momentum m in place, given its gradient g."""
-        momentum, lr, shape = group["momentum"], group["lr"], (group["matrices"], -1, w.shape[1])
+        """Change w, matrices above one another, and its momentum m in place, given its gradient g."""
+        momentum, lr = group["momentum"], group["lr"]
         m *= momentum
         m += (1 - momentum) * g
-        u = orthogonalise((momentum * m + (1 - momentum) * g).reshape(shape))  # (k, d_out, d_in)
-        # An orthogonal matrix has entries of root mean square 1 / √max(d_out, d_in); AdamW's steps have about 0.2.
-        size = 0.2 * math.sqrt(max(u.shape[-2:]))
+        u = orthogonal_step(momentum * m + (1 - momentum) * g, group["parts"])
         w *= 1 - lr * group["weight_decay"]
-        u *= lr * size
-        w -= u.reshape(w.shape)
+        u *= lr
+        w -= u

@@ -24,19 +24,19 @@ def sinusoidal(length: int, d_model: int) -> Array:
 
 
 @lru_cache(maxsize=32)
-def rotary_table(start: int, length: int, d_head: int, dtype: np.dtype) -> tuple[Array, Array]:
+def rotary_table(start: int, length: int, d_head: int, base: float, dtype: np.dtype) -> tuple[Array, Array]:
     """cos and sin of t ω_i for positions start..start+length-1.  -> two of (length, K/2)"""
-    angle = np.outer(np.arange(start, start + length), frequencies(d_head))
+    angle = np.outer(np.arange(start, start + length), frequencies(d_head, base))
     return np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
 
 
-def rotary(x: Array, start: int = 0) -> tuple[Array, Cache]:
+def rotary(x: Array, start: int = 0, base: float = 10000.0) -> tuple[Array, Cache]:
     """Turn the pair (x_i, x_{i+K/2}) at position t by the angle t ω_i (Su et al. 2021, arXiv 2104.09864).
 
     The product of a turned query and a turned key depends on the distance of their positions only.
     The halves are paired as in GPT-NeoX and Llama.  x (..., T, K) -> (..., T, K)
     """
-    cos, sin = rotary_table(start, x.shape[-2], x.shape[-1], x.dtype)
+    cos, sin = rotary_table(start, x.shape[-2], x.shape[-1], base, x.dtype)
     return turn(x, cos, sin), (cos, sin)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from minillm.config import ModelConfig
 from minillm.np import functional as F
-from minillm.np.block import Block, make_norm
+from minillm.np.block import Block, make_head, make_norm
 from minillm.np.embeddings import Embeddings
-from minillm.np.layers import Dropout, Linear
+from minillm.np.layers import Dropout
 from minillm.np.param import Array, Cache, Module
 
 
@@ -29,9 +29,7 @@ class Seq2Seq(Module):
         self.encoder_norm = make_norm(config, dtype)
         self.decoder = [Block(config, causal=True, cross=True, rng=rng, dtype=dtype) for _ in layers]
         self.decoder_norm = make_norm(config, dtype)
-        self.lm_head = (
-            None if config.tied else Linear(config.d_model, config.vocab_size, bias=False, rng=rng, dtype=dtype)
-        )
+        self.lm_head = make_head(config, rng=rng, dtype=dtype)
 
     def forward(
         self, src: Array, tgt: Array, src_mask: Array | None = None, rng: np.random.Generator | None = None

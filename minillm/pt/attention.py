@@ -3,17 +3,18 @@
     Attention(Q, K, V) = softmax(Q Kᵀ / √d_head + mask) V        (Vaswani et al. 2017, arXiv 1706.03762)
 
 Masks are boolean and True means "may attend". A query that may attend nowhere gets zeros.
-Shapes: B batch, H heads, T query length, S key length, K size of a head, D = H K.
+Shapes: B batch, H heads, G heads of keys and values, T query length, S key length, K size of a head.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from minillm.pt import functional as F
-from minillm.pt.layers import Linear
+from minillm.pt.layers import Linear, RMSNorm
 from minillm.pt.param import Module
 from minillm.pt.position import rotary
 
@@ -82,10 +83,17 @@ class KVCache:
         self.k, self.v = self.k[rows], self.v[rows]
 
 
-class MultiHeadAttention(Module):
-    """H attentions side by side on D/H dimensions each, between two linear maps.
+def repeat_heads(x: Tensor, times: int) -> Tensor:
+    """Every head `times` times in a row.  (B, G, S, K) -> (B, G · times, S, K)"""
+    return x if times == 1 else x.repeat_interleave(times, dim=1)
 
-    The three input maps are rows of one weight, as in torch.nn.MultiheadAttention: query, key, value.
+
+class MultiHeadAttention(Module):
+    """H attentions side by side on K dimensions each (K = D/H if d_head is 0), between two linear maps.
+
+    The three input maps are rows of one weight, as in torch.nn.MultiheadAttention: query, key, value. With
+    n_kv_head G below H each key and value head serves H/G query heads (grouped queries, arXiv 2305.13245).
+    With qk_norm each query and key is normalised before it is turned and multiplied (arXiv 2010.04245).
     With `memory`, queries come from x and keys and values from memory (cross-attention).
     """
 
@@ -94,21 +102,35 @@ class MultiHeadAttention(Module):
         d_model: int,
         n_head: int,
         *,
+        n_kv_head: int = 0,
+        d_head: int = 0,
         causal: bool = False,
         rotary: bool = False,
+        rope_base: float = 10000.0,
+        qk_norm: bool = False,
+        norm_eps: float = 1e-5,
         bias: bool = True,
         dropout: float = 0.0,
+        std: float = 0.02,
         out_std: float = 0.02,
         rng: np.random.Generator,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        if d_model % n_head:
+        self.n_head, self.n_kv_head = n_head, n_kv_head or n_head
+        self.d_head = d_head or d_model // n_head
+        if not d_head and d_model % n_head:
             raise ValueError(f"d_model {d_model} does not divide into {n_head} heads")
-        self.n_head, self.causal, self.rotary, self.dropout = n_head, causal, rotary, dropout
-        self.in_proj = Linear(d_model, 3 * d_model, bias=bias, rng=rng, dtype=dtype, device=device)
-        self.out_proj = Linear(d_model, d_model, bias=bias, std=out_std, rng=rng, dtype=dtype, device=device)
+        if n_head % self.n_kv_head:
+            raise ValueError(f"{n_head} query heads do not divide into {n_kv_head} groups")
+        self.causal, self.rotary, self.rope_base, self.dropout = causal, rotary, rope_base, dropout
+        width = (n_head + 2 * self.n_kv_head) * self.d_head
+        place: dict[str, Any] = {"dtype": dtype, "device": device}
+        self.in_proj = Linear(d_model, width, bias=bias, std=std, rng=rng, **place)
+        self.out_proj = Linear(n_head * self.d_head, d_model, bias=bias, std=out_std, rng=rng, **place)
+        self.q_norm = RMSNorm(self.d_head, eps=norm_eps, **place) if qk_norm else None
+        self.k_norm = RMSNorm(self.d_head, eps=norm_eps, **place) if qk_norm else None
 
     def forward(
         self,
@@ -122,21 +144,25 @@ class MultiHeadAttention(Module):
 
         With a `KVCache` x holds only the new positions.
         """
+        h, g = self.n_head, self.n_kv_head
         if memory is None:
-            q, k, v = self.split(self.in_proj(x), 3)
+            q, k, v = self.split(self.in_proj(x), h, g, g)
         else:
-            sizes = [x.shape[-1], 2 * x.shape[-1]]
+            sizes = [h * self.d_head, 2 * g * self.d_head]
             wq, wkv = self.in_proj.weight.split(sizes)
             bq, bkv = (None, None) if self.in_proj.bias is None else self.in_proj.bias.split(sizes)
-            (q,), (k, v) = self.split(F.linear(x, wq, bq), 1), self.split(F.linear(memory, wkv, bkv), 2)
+            (q,), (k, v) = self.split(F.linear(x, wq, bq), h), self.split(F.linear(memory, wkv, bkv), g, g)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
         if self.rotary:
             start = kv.length if kv else 0
-            q, k = rotary(q, start), rotary(k, start)
+            q, k = rotary(q, start, self.rope_base), rotary(k, start, self.rope_base)
         if kv is not None:
             k, v = kv.append(k, v)
+        k, v = repeat_heads(k, h // g), repeat_heads(v, h // g)
         heads = scaled_dot_product_attention(q, k, v, mask, self.causal, self.dropout, rng)  # (B, H, T, K)
         return self.out_proj(heads.transpose(1, 2).flatten(2))
 
-    def split(self, x: Tensor, parts: int) -> list[Tensor]:
-        """View (B, T, parts · D) as `parts` tensors of (B, H, T, K), without copying."""
-        return [part.transpose(1, 2) for part in x.unflatten(-1, (parts, self.n_head, -1)).unbind(2)]
+    def split(self, x: Tensor, *heads: int) -> list[Tensor]:
+        """View (B, T, sum(heads) · K) as tensors of (B, heads[i], T, K), without copying."""
+        return list(x.unflatten(-1, (-1, self.d_head)).transpose(1, 2).split(heads, dim=1))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from minillm.config import ModelConfig
 from minillm.pt import functional as F
-from minillm.pt.block import Block, make_norm
+from minillm.pt.block import Block, make_head, make_norm
 from minillm.pt.embeddings import Embeddings
 from minillm.pt.layers import Dropout, Linear
 from minillm.pt.param import Module
@@ -39,9 +39,7 @@ class BERT(Module):
         self.blocks = nn.ModuleList(Block(config, causal=False, **kwargs) for _ in range(config.n_layer))
         self.norm = make_norm(config, dtype, device)
         self.classifier = Linear(config.d_model, n_class, **kwargs) if n_class else None
-        self.lm_head = (
-            None if config.tied or n_class else Linear(config.d_model, config.vocab_size, bias=False, **kwargs)
-        )
+        self.lm_head = None if n_class else make_head(config, **kwargs)
 
     def forward(self, ids: Tensor, mask: Tensor | None = None, rng: torch.Generator | None = None) -> Tensor:
         """Without a mask all tokens are real. A generator turns dropout on."""

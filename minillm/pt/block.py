@@ -30,6 +30,26 @@ def make_norm(
     return LayerNorm(config.d_model, bias=config.bias, eps=config.norm_eps, dtype=dtype, device=device)
 
 
+def make_head(
+    config: ModelConfig,
+    *,
+    rng: np.random.Generator,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Linear | None:
+    """The output layer, (V, D); None if it is tied: then the token embedding's weight serves."""
+    if config.tied:
+        return None
+    kwargs: dict[str, Any] = {"rng": rng, "dtype": dtype, "device": device}
+    return Linear(config.d_model, config.vocab_size, bias=False, std=config.init_std, **kwargs)
+
+
+def attention_options(config: ModelConfig) -> dict[str, Any]:
+    """The arguments of `MultiHeadAttention` that the configuration gives."""
+    names = ("d_model", "n_head", "n_kv_head", "d_head", "qk_norm", "norm_eps", "bias", "dropout")
+    return {name: getattr(config, name) for name in names} | {"std": config.init_std}
+
+
 class FeedForward(Module):
     """W2 act(W1 x + b1) + b2, or with SwiGLU W2 (silu(W1 x + b1) · (W3 x + b3)) + b2.  (..., D) -> (..., D)"""
 
@@ -46,9 +66,9 @@ class FeedForward(Module):
         d, f = config.d_model, config.d_ff
         kwargs: dict[str, Any] = {"bias": config.bias, "rng": rng, "dtype": dtype, "device": device}
         self.activation = config.activation
-        self.linear1 = Linear(d, f, **kwargs)
+        self.linear1 = Linear(d, f, std=config.init_std, **kwargs)
         self.linear2 = Linear(f, d, std=out_std, **kwargs)
-        self.linear3 = Linear(d, f, **kwargs) if config.activation == "swiglu" else None
+        self.linear3 = Linear(d, f, std=config.init_std, **kwargs) if config.activation == "swiglu" else None
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.linear1(x)  # (..., F)
@@ -56,6 +76,8 @@ class FeedForward(Module):
             a = F.swiglu(h, self.linear3(x))
         elif self.activation == "relu":
             a = F.relu(h)
+        elif self.activation == "relu2":
+            a = F.relu2(h)
         else:
             a = F.gelu(h, "tanh" if self.activation == "gelu_tanh" else "none")
         return self.linear2(a)  # (..., D)
@@ -77,17 +99,16 @@ class Block(Module):
         super().__init__()
         # Each layer adds to the residual path two or three times; smaller output weights keep its variance
         # from growing with depth (GPT-2).
-        out_std = 0.02 / math.sqrt((3 if cross else 2) * config.n_layer)
+        out_std = config.init_std / math.sqrt((3 if cross else 2) * config.n_layer)
         place: dict[str, Any] = {"dtype": dtype, "device": device}
-        kwargs = {"bias": config.bias, "dropout": config.dropout, "out_std": out_std, "rng": rng, **place}
+        heads: dict[str, Any] = attention_options(config) | {"out_std": out_std, "rng": rng, **place}
+        rope: dict[str, Any] = {"rotary": config.position == "rotary", "rope_base": config.rope_base}
         self.norm1 = make_norm(config, **place)
-        self.attn = MultiHeadAttention(
-            config.d_model, config.n_head, causal=causal, rotary=config.position == "rotary", **kwargs
-        )
+        self.attn = MultiHeadAttention(**heads, causal=causal, **rope)
         self.norm2 = make_norm(config, **place)
         self.ffn = FeedForward(config, out_std=out_std, rng=rng, **place)
         self.norm3 = make_norm(config, **place) if cross else None
-        self.cross_attn = MultiHeadAttention(config.d_model, config.n_head, **kwargs) if cross else None
+        self.cross_attn = MultiHeadAttention(**heads) if cross else None
         self.drop = Dropout(config.dropout)
 
     def forward(

@@ -30,13 +30,12 @@ class Embeddings(Module):
     ) -> None:
         super().__init__()
         self.context = config.context
-        kwargs: dict[str, Any] = {"rng": rng, "dtype": dtype, "device": device}
+        kwargs: dict[str, Any] = {"std": config.init_std, "rng": rng, "dtype": dtype, "device": device}
         self.tok = Embedding(config.vocab_size, config.d_model, **kwargs)
         self.pos = Embedding(config.context, config.d_model, **kwargs) if config.position == "learned" else None
         table = None
-        if config.position == "sinusoidal":
-            # A token vector's entries are about 0.02; the table is brought to the same size.
-            table = (0.02 * sinusoidal(config.context, config.d_model)).to(dtype).to(device=device)
+        if config.position == "sinusoidal":  # brought to the size of a token vector's entries
+            table = (config.init_std * sinusoidal(config.context, config.d_model)).to(dtype).to(device=device)
         self.register_buffer("table", table, persistent=False)  # moves with the model, is not saved with it
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:

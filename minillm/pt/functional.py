@@ -49,6 +49,11 @@ def relu(x: Tensor) -> Tensor:
     return torch.relu(x)
 
 
+def relu2(x: Tensor) -> Tensor:
+    """max(x, 0)² (So et al. 2021, arXiv 2109.08668)"""
+    return torch.relu(x).square()
+
+
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """x Φ(x), Φ the normal distribution function (arXiv 1606.08415); "tanh": its approximation in GPT-2."""
     if approximate not in ("none", "tanh"):

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from minillm.config import ModelConfig
 from minillm.pt import functional as F
 from minillm.pt.attention import KVCache
-from minillm.pt.block import Block, make_norm
+from minillm.pt.block import Block, make_head, make_norm
 from minillm.pt.embeddings import Embeddings
-from minillm.pt.layers import Dropout, Linear
+from minillm.pt.layers import Dropout
 from minillm.pt.lm import LanguageModel
 
 
@@ -38,7 +38,7 @@ class GPT(LanguageModel):
         self.drop = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, causal=True, **kwargs) for _ in range(config.n_layer))
         self.norm = make_norm(config, dtype, device)
-        self.lm_head = None if config.tied else Linear(config.d_model, config.vocab_size, bias=False, **kwargs)
+        self.lm_head = make_head(config, **kwargs)
 
     def forward(self, ids: Tensor, rng: torch.Generator | None = None, kv: list[KVCache] | None = None) -> Tensor:
         """Logits of the next token at each position. A generator turns dropout on; with the caches of
@@ -53,4 +53,4 @@ class GPT(LanguageModel):
     def new_cache(self, batch: int = 1) -> list[KVCache]:
         """Empty key-value caches, one a layer, for generation, of the weights' type and on their device."""
         c, w = self.config, self.emb.tok.weight
-        return [KVCache(batch, c.n_head, c.context, c.d_model // c.n_head, w.dtype, w.device) for _ in self.blocks]
+        return [KVCache(batch, c.n_kv_head, c.context, c.d_head, w.dtype, w.device) for _ in self.blocks]

@@ -25,21 +25,21 @@ def sinusoidal(length: int, d_model: int) -> Tensor:
 
 @lru_cache(maxsize=32)
 def rotary_table(
-    start: int, length: int, d_head: int, dtype: torch.dtype, device: torch.device | str | None = None
+    start: int, length: int, d_head: int, base: float, dtype: torch.dtype, device: torch.device | str | None = None
 ) -> tuple[Tensor, Tensor]:
     """cos and sin of t ω_i for positions start..start+length-1.  -> two of (length, K/2)"""
     with torch.inference_mode(False):  # a table first made for generation must also serve training
         positions = torch.arange(start, start + length, dtype=torch.float64, device="cpu")
-        angle = torch.outer(positions, frequencies(d_head))
+        angle = torch.outer(positions, frequencies(d_head, base))
         return angle.cos().to(dtype).to(device=device), angle.sin().to(dtype).to(device=device)
 
 
-def rotary(x: Tensor, start: int = 0) -> Tensor:
+def rotary(x: Tensor, start: int = 0, base: float = 10000.0) -> Tensor:
     """Turn the pair (x_i, x_{i+K/2}) at position t by the angle t ω_i (Su et al. 2021, arXiv 2104.09864).
 
     The halves are paired as in GPT-NeoX and Llama.  x (..., T, K) -> (..., T, K)
     """
-    return turn(x, *rotary_table(start, x.shape[-2], x.shape[-1], x.dtype, x.device))
+    return turn(x, *rotary_table(start, x.shape[-2], x.shape[-1], base, x.dtype, x.device))
 
 
 def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from minillm.config import ModelConfig
 from minillm.pt import functional as F
-from minillm.pt.block import Block, make_norm
+from minillm.pt.block import Block, make_head, make_norm
 from minillm.pt.embeddings import Embeddings
-from minillm.pt.layers import Dropout, Linear
+from minillm.pt.layers import Dropout
 from minillm.pt.param import Module
 
 
@@ -40,7 +40,7 @@ class Seq2Seq(Module):
         self.encoder_norm = make_norm(config, dtype, device)
         self.decoder = nn.ModuleList(Block(config, causal=True, cross=True, **kwargs) for _ in layers)
         self.decoder_norm = make_norm(config, dtype, device)
-        self.lm_head = None if config.tied else Linear(config.d_model, config.vocab_size, bias=False, **kwargs)
+        self.lm_head = make_head(config, **kwargs)
 
     def forward(
         self, src: Tensor, tgt: Tensor, src_mask: Tensor | None = None, rng: torch.Generator | None = None
