@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from exercises.checks import tensors
+
 
 class OutOfTime(BaseException):
     """Raised inside a function that takes too long. No Exception, so that `except Exception` does not hold it up."""
@@ -83,9 +85,11 @@ def end(thread: threading.Thread, done: threading.Event, patience: float = 4.0) 
 
 
 def clone(value: Any) -> Any:
-    """A deep copy of arrays, lists, tuples, dicts and sets; any other object itself (models, generators, functions)."""
+    """A deep copy of arrays, tensors, lists, tuples, dicts and sets; any other object itself (models, functions)."""
     if type(value) is np.ndarray:
         return value.copy(order="K")
+    if tensors.is_tensor(value):
+        return tensors.clone(value)
     if type(value) in (list, tuple, set):
         return type(value)(map(clone, value))
     if type(value) is dict:
@@ -100,6 +104,8 @@ def untouched(before: Any, after: Any) -> bool:
     if type(before) is np.ndarray:
         same = before.dtype == after.dtype and before.shape == after.shape
         return same and np.array_equal(before, after, equal_nan=before.dtype.kind in "fc")
+    if tensors.is_tensor(before):
+        return tensors.untouched(before, after)
     if type(before) in (list, tuple):
         return len(before) == len(after) and all(map(untouched, before, after))
     if type(before) is dict:
@@ -159,11 +165,13 @@ def brief(value: Any, width: int = 40) -> str:
         if value.ndim == 1 and value.size <= 6 and value.dtype.kind in "biuf":
             return "[" + ", ".join(f"{number:.4g}" for number in value.tolist()) + "]"
         return f"array({'×'.join(map(str, value.shape))})"
+    if tensors.is_tensor(value):
+        return tensors.brief(value)
     if isinstance(value, float | np.floating):
         return f"{value:.6g}"
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, list) and any(isinstance(item, np.ndarray) for item in value):
+    if isinstance(value, list) and any(isinstance(item, np.ndarray) or tensors.is_tensor(item) for item in value):
         text = f"[{', '.join(map(brief, value))}]"
     elif callable(value):
         return getattr(value, "__name__", type(value).__name__)

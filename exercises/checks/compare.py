@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from exercises.checks.tensors import as_array, is_tensor
 from exercises.checks.words import T
 
 KINDS: tuple[tuple[type | tuple[type, ...], str, str], ...] = (
@@ -22,6 +23,7 @@ KINDS: tuple[tuple[type | tuple[type, ...], str, str], ...] = (
     ((set, frozenset), "集合 set", "a set"),
     (np.ndarray, "NumPy 数组", "a NumPy array"),
 )
+TENSOR = T("PyTorch 张量", "a PyTorch tensor")
 
 
 def kind(value: Any) -> T:
@@ -29,6 +31,8 @@ def kind(value: Any) -> T:
     for types, zh, en in KINDS:
         if isinstance(value, types):
             return T(zh, en)
+    if is_tensor(value):
+        return TENSOR
     name = type(value).__name__
     if name in ("function", "method", "builtin_function_or_method"):
         return T("函数本身（是不是少了括号？）", "a function itself (are its brackets missing?)")
@@ -38,11 +42,13 @@ def kind(value: Any) -> T:
 
 
 def same(a: Any, b: Any, rtol: float, atol: float) -> bool:
-    """Equality up to rounding: arrays, numbers, strings, and lists, dicts and sets of them.
+    """Equality up to rounding: arrays, tensors, numbers, strings, and lists, dicts and sets of them.
 
-    Whole numbers are compared exactly. A list equals a tuple or an array of the same values. Where one side is
-    float32 or less, the tolerances grow to what that precision can hold.
+    Whole numbers are compared exactly. A list equals a tuple or an array of the same values, a tensor only tensors.
+    Where one side is float32 or less, the tolerances grow to what that precision can hold.
     """
+    if is_tensor(a) or is_tensor(b):
+        return is_tensor(a) and is_tensor(b) and same_arrays(as_array(a), as_array(b), rtol, atol)
     if isinstance(a, str | bytes) or isinstance(b, str | bytes) or a is None or b is None:
         return type(a) is type(b) and a == b
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from exercises.checks import compare
-from exercises.checks.compare import kind, label
+from exercises.checks.compare import TENSOR, kind, label
+from exercises.checks.tensors import as_array, is_tensor
 from exercises.checks.words import Failure, T
 
 
@@ -49,6 +50,48 @@ class Returned:
             self.miss("shape", *compare.shape_message(value.shape, tuple(int(n) for n in shape), name))
         if finite:
             self._finite(value, name)
+        return value
+
+    def tensor(
+        self,
+        value: Any,
+        shape: tuple[int, ...] | None = None,
+        dtype: Any = None,
+        device: Any = None,
+        grad: bool | None = None,
+        finite: bool = True,
+        name: str = "",
+    ) -> Any:
+        """The value as a torch tensor; fails with type, dtype, shape, device, detached, attached or nan.
+
+        grad: True if gradients must flow back through it, False if they must not, None for either.
+        """
+        if not is_tensor(value):
+            self.wrong_type(value, TENSOR, name)
+        if dtype is not None and value.dtype != dtype:
+            self._wrong_dtype(value.dtype, dtype, name)
+        if shape is not None and tuple(value.shape) != tuple(shape):
+            self.miss("shape", *compare.shape_message(tuple(value.shape), tuple(int(n) for n in shape), name))
+        if device is not None and value.device.type != str(device).partition(":")[0]:
+            self.miss(
+                "device",
+                f"{label(name).zh}应在 {device} 上，你的在 {value.device} 上。",
+                f"{label(name).en} should be on {device}; yours is on {value.device}.",
+            )
+        if grad is not None and value.requires_grad != grad:
+            if grad:
+                self.miss(
+                    "detached",
+                    f"{label(name).zh}和计算图断开了，梯度传不回去。",
+                    f"{label(name).en} is cut off from its graph: no gradient can flow back.",
+                )
+            self.miss(
+                "attached",
+                f"{label(name).zh}还连着计算图（`requires_grad` 是 True）。",
+                f"{label(name).en} is still tied to its graph (its `requires_grad` is True).",
+            )
+        if finite:
+            self._finite(as_array(value), name)
         return value
 
     def scalar(self, value: Any, finite: bool = True, name: str = "") -> float:
@@ -125,12 +168,12 @@ class Returned:
             )
         return value
 
-    def _wrong_dtype(self, got: np.dtype, expected: np.dtype, name: str) -> None:
+    def _wrong_dtype(self, got: Any, expected: Any, name: str) -> None:
         message = T(
             f"{label(name).zh}的类型应是 {expected}，你的是 {got}。",
             f"{label(name).en} should be of dtype {expected}; yours is {got}.",
         )
-        if got == np.float64 and expected == np.float32:
+        if [str(kind).removeprefix("torch.") for kind in (got, expected)] == ["float64", "float32"]:
             message = message.then(T("有一步悄悄换成了双精度。", "Some step turned it into double precision unasked."))
         self.miss("dtype", *message)
 
@@ -146,7 +189,7 @@ class Returned:
     def wrong_type(self, value: Any, wanted: T, name: str = "", literal: bool = False) -> None:
         """Fail with type: this value came, that was wanted."""
         got = T(value, value) if literal else kind(value)
-        if isinstance(value, tuple | list) and wanted.en.startswith("a NumPy"):
+        if isinstance(value, tuple | list) and wanted.en.startswith(("a NumPy", "a PyTorch")):
             got = T(f"{len(value)} 项的{got.zh}", f"{got.en} of {len(value)}")
         self.miss(
             "type",

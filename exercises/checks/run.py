@@ -11,6 +11,7 @@ from exercises.checks import compare
 from exercises.checks.calls import clone, culprit, fits, limited, parameter, show_call, untouched
 from exercises.checks.compare import kind
 from exercises.checks.returned import Returned
+from exercises.checks.tensors import as_array, is_tensor
 from exercises.checks.words import NOTHING, Failure, T
 
 RTOL, ATOL = 1e-7, 1e-9
@@ -19,7 +20,8 @@ RTOL, ATOL = 1e-7, 1e-9
 class Run(Returned):
     """One round of checking one function. rng: fresh hidden randomness; fn: the learner's function.
 
-    Built-in slugs: todo, raised, timeout, none, mutated, type, shape, dtype, nan, different.
+    Built-in slugs: todo, raised, timeout, none, mutated, type, shape, dtype, nan, different; of tensors also
+    device, detached, attached.
     """
 
     def __init__(self, fn: Callable[..., Any], name: str, rng: np.random.Generator, seconds: float) -> None:
@@ -147,6 +149,8 @@ class Run(Returned):
             self._different(got, right, rtol, atol, name)
 
     def _different(self, got: Any, right: Any, rtol: float, atol: float, name: str) -> None:
+        if is_tensor(got) and is_tensor(right):
+            got, right = as_array(got), as_array(right)
         arrays = isinstance(right, np.ndarray) and isinstance(got, np.ndarray | np.generic)
         numbers = compare.is_number(got) and compare.is_number(right) and compare.is_bool(got) == compare.is_bool(right)
         alike = arrays or numbers or kind(got) == kind(right) or {type(got), type(right)} <= {list, tuple}
