@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minillm.baselines.hmm import HMM, MAY_FOLLOW, MAY_START, MAY_STOP, TAGS, HMMSegmenter, tag_words
-from minillm.baselines.segmentation import SpanScores, span_scores, word_spans
+from minillm.baselines.segmentation import span_scores, word_spans
 from minillm.data.corpora import load_corpus
 from minillm.errors import UserError
 
@@ -193,7 +193,7 @@ def test_span_scores_by_hand():
     assert word_spans(["我", "爱", "北京"]) == {(0, 1), (1, 2), (2, 4)}
     assert word_spans([]) == set()
     reference, found = [["我", "爱", "北京"], ["天安门"]], [["我爱", "北京"], ["天", "安", "门"]]
-    assert span_scores(reference, found) == SpanScores(1 / 5, 1 / 4, pytest.approx(2 / 9))
+    assert span_scores(reference, found) == (1 / 5, 1 / 4, pytest.approx(2 / 9))
     assert span_scores(reference, reference) == (1, 1, 1)
     assert span_scores([["天安门"]], [["天", "安门"]]) == (0, 0, 0)
     with pytest.raises(ValueError, match="two texts"):

@@ -7,15 +7,8 @@ agreement with that program, mistakes included, and not truth.
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import NamedTuple
 
-
-class SpanScores(NamedTuple):
-    """precision: share of the found words that the reference holds; recall: share of its words that were found."""
-
-    precision: float
-    recall: float
-    f1: float
+from minillm.metrics.classification import Scores, scores_of_counts
 
 
 def word_spans(words: Iterable[str]) -> set[tuple[int, int]]:
@@ -24,7 +17,7 @@ def word_spans(words: Iterable[str]) -> set[tuple[int, int]]:
     return set(zip([0, *ends[:-1]], ends, strict=True)) if ends else set()
 
 
-def span_scores(reference: Iterable[Sequence[str]], found: Iterable[Sequence[str]]) -> SpanScores:
+def span_scores(reference: Iterable[Sequence[str]], found: Iterable[Sequence[str]]) -> Scores:
     """Scores of segmented texts, counted over all of them. ValueError: the texts themselves differ, or none."""
     right = in_reference = in_found = 0
     for theirs, ours in zip(reference, found, strict=True):
@@ -34,5 +27,4 @@ def span_scores(reference: Iterable[Sequence[str]], found: Iterable[Sequence[str
         right, in_reference, in_found = right + len(a & b), in_reference + len(a), in_found + len(b)
     if not in_reference:
         raise ValueError("there is no word to score")
-    precision, recall = right / in_found, right / in_reference
-    return SpanScores(precision, recall, 2 * precision * recall / (precision + recall) if right else 0.0)
+    return scores_of_counts(right, in_found, in_reference)
