@@ -27,6 +27,7 @@ SAYS = {
         "font": "画图用 {}",
         "torch": "PyTorch {}（{}）",
         "no torch": "没有 PyTorch，只有标着 PT 的内容需要它",
+        "needs torch": "这一课要用 PyTorch，这里没有。请在终端里运行：{} -m pip install torch，然后重启内核。",
         "no plots": "没有 matplotlib，画不了图",
         "no checks": "这里没有课程的练习文件夹，所以 check 不批改；下载整个课程就有了。",
         "comma": "，",
@@ -40,6 +41,7 @@ SAYS = {
         "font": "pictures use {}",
         "torch": "PyTorch {} ({})",
         "no torch": "no PyTorch, which only what is marked PT needs",
+        "needs torch": "This lesson needs PyTorch. In a terminal: {} -m pip install torch; then restart the kernel.",
         "no plots": "no matplotlib, so there are no pictures",
         "no checks": "The course's folder of exercises is not here, so check cannot mark; get the whole course for it.",
         "comma": ", ",
@@ -131,7 +133,7 @@ def parts(say: dict[str, str], has_font: bool | None) -> list[str]:
 
 
 def checker(lesson: str, language: str) -> Any:
-    """The lesson's checker, from the course's exercises/checks; NoChecks if only the package minillm is here."""
+    """The lesson's checker, from the course's exercises/checks; NoChecks, with the reason, if there can be none."""
     if (COURSE / "exercises" / "checks").is_dir() and str(COURSE) not in sys.path:
         sys.path.append(str(COURSE))
     try:
@@ -142,7 +144,14 @@ def checker(lesson: str, language: str) -> Any:
         none = NoChecks(SAYS[language]["no checks"])
         none()
         return none
-    return importlib.import_module("exercises.checks").lesson(lesson, language)
+    try:
+        return importlib.import_module("exercises.checks").lesson(lesson, language)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        none = NoChecks(SAYS[language]["needs torch"].format(sys.executable))
+        none()
+        return none
 
 
 class NoChecks:

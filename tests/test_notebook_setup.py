@@ -126,3 +126,23 @@ def test_without_the_course_check_says_so(monkeypatch, tmp_path, capsys):
     check.hint(len)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and "folder of exercises is not here" in lines[0] and len(set(lines)) == 1
+
+
+@pytest.mark.parametrize("language, says", [("zh", "这一课要用 PyTorch"), ("en", "needs PyTorch")])
+def test_a_lesson_that_needs_torch_says_so(monkeypatch, capsys, language, says):
+    """In one line with the command, where the checker's own import would end in a trace."""
+
+    class Checks:
+        @staticmethod
+        def lesson(*ignored):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(notebook.importlib, "import_module", lambda name: Checks)
+    check = notebook.checker("13", language)
+    first = capsys.readouterr().out
+    assert says in first and "pip install torch" in first and first.count("\n") == 1
+    check(print)
+    assert capsys.readouterr().out == first
+    Checks.lesson = staticmethod(lambda *ignored: (_ for _ in ()).throw(ModuleNotFoundError("x", name="numpy")))
+    with pytest.raises(ModuleNotFoundError):
+        notebook.checker("13", language)
