@@ -64,7 +64,7 @@ address: $(READY) ## where the repository lives: make address URL=https://github
 teaching: $(READY) ## for a class: nbgrader into .venv (book/teaching)
 	$(BIN)/python $(PIP) 'nbgrader==0.9.6'
 
-bench: $(READY) ## speed, beside transformers' GPT-2
+bench: $(READY) ## speed, beside transformers' GPT-2 and Llama
 	$(BIN)/python -m minillm.bench $(ARGS)
 
 ladder: $(READY) ## from a blind guess to the Transformer, in bits per character

@@ -5,9 +5,11 @@ training goes by distinct chunks: they hold a fifth of its bytes. Of Tang poems 
 text is measured too where `minillm data get tang` has brought it, or MINILLM_MIRROR names a place that has it.
 """
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
+from minillm.bench.turns import Contender, playing, ratio, rounds
 from minillm.text.bpe import CHUNK, FIRST_MERGE, BPETokenizer
 
 LIBRARY = "tokenizers"
@@ -36,6 +38,26 @@ def documents(name: str) -> list[str]:
         found.append(text)
         size += len(text.encode())
     return found
+
+
+def measure(text: str, count: int) -> dict[str, Any]:
+    """Seconds to learn the merges from a text, and megabytes of it encoded in a second."""
+    size = sum(len(document.encode()) for document in documents(text))
+    with playing({name: Contender(name, text) for name in ("bpe", LIBRARY)}, "train") as players:
+        names = list(players)
+        taken = {job: rounds(players, job, times, count) for job, times in (("train", 1), ("encode", 2))}
+    results: dict[str, Any] = {}
+    for name in names:
+        learning, encoding = (taken[job][name] for job in ("train", "encode"))
+        results[name] = {
+            "training_seconds": statistics.median(learning),
+            "encoding_mb_per_second": 2 * size / statistics.median(encoding) / 1e6,
+            "seconds": {"train": learning, "encode": encoding},
+        }
+        if LIBRARY in names:
+            for job, own in (("train", learning), ("encode", encoding)):
+                results[name][f"{job}_ratio"] = ratio(taken[job][LIBRARY], own)
+    return results
 
 
 def ours(name: str) -> dict[str, Job]:
