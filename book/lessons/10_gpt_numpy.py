@@ -25,7 +25,7 @@ from minillm import viz
 from minillm.bands import band
 from minillm.config import ModelConfig
 from minillm.np import functional as F
-from minillm.np.block import Block, make_norm
+from minillm.np.block import Block, make_head, make_norm
 from minillm.np.embeddings import Embeddings
 from minillm.np.gpt import GPT
 from minillm.np.gradcheck import check_module
@@ -210,7 +210,7 @@ for i, block in enumerate(tiny.blocks):
     if i == 0:
         qkv, _ = block.attn.in_proj(normed)
         report("block 0  q, k, v together", qkv)
-        q, k, v = block.attn.split(qkv, 3)
+        q, k, v = block.attn.split(qkv, 2, 2, 2)
         report("         q of each head", q)
         report("         scores q kᵀ", q @ k.swapaxes(-1, -2))
     stream = stream + block.attn(normed)[0]
@@ -284,9 +284,9 @@ assert np.allclose(at_once, theirs(ids7)[0][0], rtol=1e-10, atol=1e-12)
 print("一道一道、一次算完、minillm，三者相等 one by one, all at once and minillm agree")
 
 # %% [markdown] key="listing" lang="zh"
-# minillm 的 `GPT` 比我们的多三样：dropout（第 11 课），生成时的缓存（第 12 课），以及不共享的输出层可选。
+# minillm 的 `GPT` 比我们的多三样：dropout（第 11 课），生成时的缓存（第 12 课），以及可选的、不共享的输出层（`make_head`）。
 # %% [markdown] key="listing" lang="en"
-# minillm's `GPT` has three things that ours has not: dropout (lesson 11), a cache for generation (lesson 12), and, if wanted, an output layer of its own.
+# minillm's `GPT` has three things that ours has not: dropout (lesson 11), a cache for generation (lesson 12), and, if wanted, an output layer of its own (`make_head`).
 
 # %% key="listing-gpt"
 from typing import Any

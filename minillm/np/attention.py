@@ -210,11 +210,11 @@ class MultiHeadAttention(Module):
             q, k, v, mask, self.causal, self.dropout, rng, out=self.split(merged, h)[0]
         )
         y, out_cache = self.out_proj(merged)
-        return y, (in_cache, norms, turns, repeated, core_cache, out_cache, memory is None)
+        return y, (in_cache, turns, core_cache, out_cache, memory is None, norms, repeated)
 
     def backward(self, dy: Array, cache: Cache) -> Any:
         """dy (B, T, D) -> dx (B, T, D), or (dx, dmemory) for cross-attention"""
-        in_cache, norms, turns, repeated, core_cache, out_cache, is_self = cache
+        in_cache, turns, core_cache, out_cache, is_self, norms, repeated = cache
         dmerged = self.out_proj.backward(dy, out_cache)
         (b, t, _), h, g, s = dmerged.shape, self.n_head, self.n_kv_head, core_cache[1].shape[2]
         if is_self:
