@@ -3,7 +3,8 @@
 Each gives a model, a trainer and plain NumPy arrays in and out; torch is only imported when "pt" is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,50 @@ import numpy as np
 from minillm import checkpoint
 from minillm.config import ModelConfig, TrainConfig
 from minillm.errors import UserError
+from minillm.pt.engine import Engine, autocast
+from minillm.ranks import Ranks, count, local_index
 
 NAMES = ("np", "pt")
 
 
 class Backend:
-    """A GPT with its trainer, in NumPy or PyTorch."""
+    """A GPT with its trainer, in NumPy or PyTorch. A `device` stands before the engine's own; NumPy has no engine."""
 
-    def __init__(self, name: str, device: str = "auto") -> None:
+    def __init__(self, name: str, device: str = "auto", engine: Engine | None = None) -> None:
         if name not in NAMES:
             raise UserError(f"backend is {name!r}; choose np (NumPy) or pt (PyTorch)")
-        self.name, self.device = name, None
+        self.name = name
+        self.device: Any = None
+        self.engine = engine or Engine()
+        device = self.engine.device if device == "auto" else device
         if name == "pt":
             try:
-                import torch  # noqa: F401
+                import torch
             except (ImportError, OSError) as error:  # OSError: a library that Windows cannot load
                 missing = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot start ({error})"
                 raise UserError(f"PyTorch {missing}: pip install torch, or use --backend np") from None
             from minillm.pt.device import pick_device
 
             self.device = pick_device(device)
+            if count() > 1 and self.device.type == "cuda":
+                if local_index() >= torch.cuda.device_count():
+                    cards = torch.cuda.device_count()
+                    raise UserError(f"there are more processes than cards: use --nproc-per-node {cards}")
+                self.device = torch.device("cuda", local_index())
         elif device not in ("auto", "cpu"):
             raise UserError(f"device is {device!r}, but NumPy computes on the CPU: use --backend pt, or --device cpu")
+        elif named := [n for n, value in vars(self.engine).items() if n != "device" and value != getattr(Engine(), n)]:
+            raise UserError(f"NumPy has no {', '.join(named)}: use --backend pt, or leave it out")
+
+    def processes(self) -> AbstractContextManager[Ranks]:
+        """Join the processes that torchrun has started, for a training; UserError with NumPy, which has one."""
+        if self.name == "np":
+            if count() > 1:
+                raise UserError("NumPy trains in one process: use --backend pt under torchrun")
+            return nullcontext(Ranks())
+        from minillm.pt.distributed import processes
+
+        return processes(self.device)
 
     def gpt(self, config: ModelConfig, seed: int = 0) -> Any:
         """A GPT with fresh weights, float32; the same seed gives the same weights in both back-ends."""
@@ -44,9 +67,11 @@ class Backend:
             return GPT(config, rng=rng)
         from minillm.pt.gpt import GPT as TorchGPT
 
-        return TorchGPT(config, rng=rng, device=self.device)
+        # What is to be shared out need not fit on the card first.
+        shared = count() > 1 and self.engine.parallel == "fsdp"
+        return TorchGPT(config, rng=rng, device="cpu" if shared else self.device)
 
-    def trainer(self, model: Any, config: TrainConfig) -> Any:
+    def trainer(self, model: Any, config: TrainConfig, ranks: Ranks | None = None) -> Any:
         """What `step(x, y, step)` of the training loop is called on."""
         if self.name == "np":
             from minillm.np.train import Trainer
@@ -54,7 +79,19 @@ class Backend:
             return Trainer(model, config)
         from minillm.pt.train import Trainer as TorchTrainer
 
-        return TorchTrainer(model, config)
+        return TorchTrainer(model, config, self.engine, ranks, self.device)
+
+    def reading(self, trainer: Any) -> AbstractContextManager[Any]:
+        """The precision that the trainer computes in, for measuring a text while it trains."""
+        return nullcontext() if self.name == "np" else autocast(trainer.precision, self.device)
+
+    def writer(self, model: Any, trainer: Any) -> Any:
+        """The model in training as one that can write a sample, whoever holds its weights."""
+        if not getattr(trainer, "sharded", False):
+            return model
+        from minillm.pt.distributed import Lockstep
+
+        return Lockstep(model)
 
     def load(self, folder: Path) -> tuple[checkpoint.Run, Any]:
         """The settings and the trained model in a run's folder. UserError as in checkpoint.py."""
@@ -67,26 +104,42 @@ class Backend:
         """What a person calls it."""
         return "NumPy" if self.name == "np" else f"PyTorch on {self.device}"
 
+    def mfu(self, config: ModelConfig) -> Callable[[float], float] | None:
+        """Tokens a second of a training -> share of the matrix peak of all its devices; None with NumPy."""
+        if self.name == "np":
+            return None
+        from minillm.pt.engine import pick_precision
+        from minillm.pt.mfu import flops_per_token, matrix_peak
+
+        precision = pick_precision(self.engine.precision, self.device)
+        peak = matrix_peak(self.device, precision) * count()
+        return lambda rate: rate * flops_per_token(config) / peak
+
     def weights(self, model: Any) -> dict[str, np.ndarray]:
         """The model's weights by name, as NumPy arrays."""
         return self.arrays(model.state_dict())
 
     def load_weights(self, model: Any, weights: Mapping[str, np.ndarray]) -> None:
-        model.load_state_dict(self.tensors(weights))
+        model.load_state_dict(self.tensors(weights, model.state_dict()))
 
     def arrays(self, state: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Arrays or tensors by name -> NumPy arrays."""
+        """Arrays or tensors by name -> NumPy arrays; what several processes share is put together."""
         if self.name == "np":
             return dict(state)
-        return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+        from minillm.pt.distributed import whole
 
-    def tensors(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """NumPy arrays by name -> what the back-end's load_state_dict takes."""
+        return {name: whole(tensor.detach()).cpu().numpy() for name, tensor in state.items()}
+
+    def tensors(self, arrays: Mapping[str, np.ndarray], own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """NumPy arrays by name -> what the back-end's load_state_dict takes, shared out as its `own` tensors are."""
         if self.name == "np":
             return dict(arrays)
         import torch
 
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        from minillm.pt.distributed import like
+
+        fits = {name for name, tensor in (own or {}).items() if name in arrays and tensor.shape == arrays[name].shape}
+        return {n: like(own[n], a) if own and n in fits else torch.from_numpy(a) for n, a in arrays.items()}
 
 
 def shapes(model: Any) -> dict[str, tuple[int, ...]]:

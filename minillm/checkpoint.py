@@ -18,7 +18,7 @@ state of the random generators. Both back-ends read and write the same files.
 import json
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ class State:
     optimizer: Arrays  # "exp_avg.<parameter>" and so on
     best: float  # lowest validation loss so far, nats a token
     waited: int  # validations since then
+    skipped: int = 0  # steps that changed nothing, because fp16 overflowed
+    scale: dict[str, float] = field(default_factory=dict)  # fp16's loss scale
 
 
 def begin(folder: Path) -> None:
@@ -140,6 +142,8 @@ def save_state(folder: Path, state: State, run: Run) -> None:
     arrays = {f"model.{name}": array for name, array in state.weights.items()}
     arrays |= {f"optimizer.{name}": array for name, array in state.optimizer.items()}
     header = {"tokenizer": run.tokenizer.fingerprint, "step": state.step, "best": state.best, "waited": state.waited}
+    if state.skipped or state.scale:
+        header |= {"skipped": state.skipped, "scale": state.scale}
     write_arrays(folder / CHECKPOINT, arrays, header)
 
 
@@ -152,9 +156,10 @@ def load_state(folder: Path, run: Run, shapes: dict[str, tuple[int, ...]]) -> St
     check_shapes(folder / CHECKPOINT, weights, shapes)
     try:
         step, waited, best = header["step"], header["waited"], float(header["best"])
-        if not all(type(count) is int and count >= 0 for count in (step, waited)) or math.isnan(best):
+        skipped, scale = header.get("skipped", 0), dict(header.get("scale", {}))
+        if not all(type(count) is int and count >= 0 for count in (step, waited, skipped)) or math.isnan(best):
             raise ValueError("these count nothing")
-        return State(step, weights, optimizer, best, waited)
+        return State(step, weights, optimizer, best, waited, skipped, scale)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / CHECKPOINT} is not a checkpoint of this program: train again") from error
 
@@ -167,10 +172,11 @@ def write_arrays(path: Path, arrays: Arrays, header: dict[str, Any]) -> None:
     write_bytes(path, save(arrays, {"minillm": json.dumps(header)}))
 
 
-def checksum(arrays: Arrays, header: dict[str, Any]) -> int:
+def checksum(arrays: Mapping[str, np.ndarray], header: dict[str, Any]) -> int:
     """CRC-32 of the header and of every array's name, type, shape and bytes."""
     crc = zlib.crc32(json.dumps(header, sort_keys=True).encode())
-    for name, array in sorted(arrays.items()):
+    for name in sorted(arrays):  # one at a time: a lazy mapping need not hold them all
+        array = arrays[name]
         crc = zlib.crc32(array.data, zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc))
     return crc
 

@@ -1,4 +1,4 @@
-"""The command line: python -m minillm train | generate | eval | data | demo | progress.
+"""The command line: python -m minillm train | generate | eval | data | export | import | demo | progress.
 
 What a command does stands in commands.py. Nothing heavy is imported before a command runs, so that --help is
 quick. What a user can put right ends with one line on standard error and exit code 2.
@@ -13,15 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minillm.commands import run_data, run_demo, run_eval, run_generate, run_progress, run_train
+from minillm.commands import run_data, run_demo, run_eval, run_export, run_generate, run_import, run_progress, run_train
 from minillm.config import ACTIVATIONS, NORMS, OPTIMIZERS, POSITIONS, PRESETS, SCHEDULES
-from minillm.errors import UserError
+from minillm.errors import ProcessError, UserError
+from minillm.pt.engine import PARALLEL, PRECISIONS
+from minillm.ranks import index
 
 TRAIN_EXAMPLES = """examples:
   minillm train                                     the bundled reader, NumPy, about a minute
   minillm train --data my.txt --out runs/my         a text of your own
   minillm train --backend pt --preset small --out runs/small
   minillm train --resume --out runs/my --steps 4000 go on, up to step 4000
+  minillm train --backend pt --preset medium --compile --accumulate 4 --tensorboard
+  torchrun --standalone --nproc-per-node 2 -m minillm train --backend pt --preset medium
 Ctrl-C saves before it stops."""
 GENERATE_EXAMPLES = """examples:
   minillm generate --model runs/my --prompt 我爱北京
@@ -42,6 +46,15 @@ DATA_EXAMPLES = """examples:
   minillm train --data runs/big              a text larger than the memory, as token ids on the disk
 MINILLM_CACHE names the folder that keeps them (default: ~/.cache/minillm), MINILLM_MIRROR a folder
 or an http(s) address to fetch them from instead of their public repositories."""
+EXPORT_EXAMPLES = """examples:
+  minillm export --model runs/my --out my-model     then, in Python, with transformers:
+  AutoModelForCausalLM.from_pretrained("my-model"), AutoTokenizer.from_pretrained("my-model")"""
+IMPORT_EXAMPLES = """examples:
+  minillm import gpt2 --out runs/gpt2               from the Hub; needs pip install huggingface_hub
+  minillm import Qwen/Qwen3-0.6B-Base --out runs/qwen3 --context 4096
+  minillm import my-model --out runs/back           a folder that save_pretrained or minillm export wrote
+  minillm generate --model runs/gpt2 --prompt "Once upon a time" --backend pt
+Read are GPT-2, Llama, Qwen2, Qwen3, Arcee and Apertus, from safetensors files; pickles never."""
 DEMO_EXAMPLES = """examples:
   minillm demo                                      learn in NumPy, then write in NumPy and PyTorch
   minillm demo --backend pt"""
@@ -49,6 +62,18 @@ PROGRESS_EXAMPLES = """examples:
   minillm progress                                  what you have solved, and what comes next
   minillm progress --language en
 Kept in ~/.minillm/progress.json, or the file that the variable MINILLM_PROGRESS names."""
+
+REASONS = {  # why one would; what each is worth, measured, stands in bench/results/options.json
+    "n-kv-head": "grouped queries: fewer keys and values than heads, a smaller cache when writing",
+    "norm": "rmsnorm leaves the mean alone: cheaper and as good",
+    "position": "rotary: attention sees distances, and there is no table to learn",
+    "activation": "swiglu: a gate; relu2: the square of relu, cheap and often better than gelu",
+    "qk-norm": "normalise queries and keys: scores cannot blow up, so learning rates may be larger",
+    "tied": "embedding and output layer share one table: fewer weights",
+    "bias": "linear layers have one; without it nothing is lost",
+    "init-std": "of the first weights (GPT-2: 0.02); narrow models learn faster from 0.05 to 0.1",
+    "optimizer": "muon: evens out the steps of the matrices inside the blocks; AdamW for the rest",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         result = options.run(options)
-        if options.json:
+        if options.json and index() == 0:
             print(to_json(result))
         sys.stdout.flush()
         return 0
@@ -68,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nstopped", file=sys.stderr)
         return 130
     except UserError as error:
+        if index() > 0 and not isinstance(error, ProcessError):
+            return 2  # the first of several processes says it
         message = str(error)
         if options.json:
             print(to_json({"error": message}))
@@ -126,6 +153,18 @@ def parser() -> Parser:
     add("--tokenizer", metavar="KIND|FILE", help="char, word, bpe, or a tokenizer.json (default: char)")
     add("--vocab-size", type=int, metavar="V", help="at most so many tokens (default: all; bpe: 2048)")
     text_options(group)
+
+    sub = command(commands, "export", run_export, "write a model for transformers", EXPORT_EXAMPLES)
+    sub.add_argument(
+        "--model", type=Path, default=Path("runs/model"), metavar="DIR", help="a run (default: runs/model)"
+    )
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+
+    sub = command(commands, "import", run_import, "read a model of transformers", IMPORT_EXAMPLES)
+    sub.add_argument("name", metavar="NAME|FOLDER", help="a model of the Hub, or a folder of transformers")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder to write")
+    about = "positions that it shall see at once (default: its own, but 2048 at most if they are rotary)"
+    sub.add_argument("--context", type=int, metavar="N", help=about)
 
     sub = command(commands, "demo", run_demo, "a minute: learn the bundled reader, compare, write", DEMO_EXAMPLES)
     backend_options(sub)
@@ -193,15 +232,27 @@ def train_options(sub: Parser) -> None:
     add("--vocab-size", type=int, metavar="V", help="at most so many tokens (default: all; bpe: 2048)")
     add("--prompt", default="我爱北京", metavar="TEXT", help="what the samples on the way continue")
     shape = sub.add_argument_group("instead of the preset's values")
-    for name in ("context", "n-layer", "n-head", "d-model", "batch-size", "eval-every", "patience"):
-        shape.add_argument(f"--{name}", type=int, metavar="N")
-    for name in ("lr", "dropout"):
-        shape.add_argument(f"--{name}", type=float, metavar="X")
+    for name in ("context", "n-layer", "n-head", "n-kv-head", "d-model", "batch-size", "eval-every", "patience"):
+        shape.add_argument(f"--{name}", type=int, metavar="N", help=REASONS.get(name))
+    for name in ("lr", "dropout", "init-std"):
+        shape.add_argument(f"--{name}", type=float, metavar="X", help=REASONS.get(name))
+    for name in ("qk-norm", "bias", "tied"):
+        shape.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=REASONS[name])
     choices = {"norm": NORMS, "position": POSITIONS, "activation": ACTIVATIONS, "schedule": SCHEDULES}
     for name, names in choices.items():
-        shape.add_argument(f"--{name}", choices=names)
-    about = "muon: for the matrices inside the blocks, AdamW for the rest"
-    shape.add_argument("--optimizer", choices=OPTIMIZERS, help=about)
+        shape.add_argument(f"--{name}", choices=names, help=REASONS.get(name))
+    shape.add_argument("--optimizer", choices=OPTIMIZERS, help=REASONS["optimizer"])
+    add = sub.add_argument_group("how PyTorch computes a step; the result stays the same but for rounding").add_argument
+    about = "of matrix products: bf16 or fp16 on a card, else fp32 (default: auto)"
+    add("--precision", choices=PRECISIONS, default="auto", help=about)
+    add("--compile", action="store_true", help="torch.compile; where it does not work, go on without it")
+    about = "cut the batch into N parts, one after another: less memory (default: 1)"
+    add("--accumulate", type=int, default=1, metavar="N", help=about)
+    add("--recompute", action="store_true", help="compute blocks again in the backward: less memory, a third more work")
+    about = "under torchrun: ddp, whole copies of the model; fsdp, each process a share (default: ddp)"
+    add("--parallel", choices=PARALLEL, default="ddp", help=about)
+    about = "write figures and samples for TensorBoard into DIR/tensorboard"
+    sub.add_argument("--tensorboard", action="store_true", help=about)
 
 
 def generate_options(sub: Parser) -> None:

@@ -14,21 +14,30 @@ from minillm.errors import UserError
 FIXED_ON_RESUME = (
     *("preset", "tokenizer", "vocab_size", "seed", "lr", "batch_size", "context", "n_layer", "n_head", "d_model"),
     *("dropout", "norm", "position", "activation", "schedule", "optimizer", "patience", "eval_every"),
+    *("n_kv_head", "init_std", "qk_norm", "bias", "tied"),
 )
 
 
 def run_train(options: Namespace) -> dict[str, Any]:
     from minillm.backend import Backend
     from minillm.console import Console
+    from minillm.pt.engine import Engine
+    from minillm.ranks import index
+    from minillm.tensorboard import TensorBoard, Together
     from minillm.train import train
     from minillm.viz import draw_loss
 
-    backend = Backend(options.backend, options.device)
+    names = ("precision", "compile", "accumulate", "recompute", "parallel")
+    backend = Backend(options.backend, options.device, Engine(**{name: getattr(options, name) for name in names}))
     changes = {name: getattr(options, name) for name in FIXED_ON_RESUME if getattr(options, name) is not None}
     run, corpus = resumed_run(options, changes) if options.resume else new_run(options, changes)
-    console = Console(options.json, f"{backend.describe()}, {corpus.name}, {run.tokenizer}, {run.model}")
-    result = train(corpus, run, backend, options.out, resume=options.resume, prompt=options.prompt, reporter=console)
-    picture = draw_loss(result.log, options.out)
+    quiet = options.json or index() > 0  # of several processes the first one speaks
+    console = Console(quiet, f"{backend.describe()}, {corpus.name}, {run.tokenizer}, {run.model}")
+    reporter: Any = console
+    if options.tensorboard:
+        reporter = Together(console, TensorBoard(options.out, backend.mfu(run.model) if index() == 0 else None))
+    result = train(corpus, run, backend, options.out, resume=options.resume, prompt=options.prompt, reporter=reporter)
+    picture = draw_loss(result.log, options.out) if index() == 0 else None
     console.say(f"best validation loss {result.valid_loss:.4f} nats a token; {result.tokens_per_second:,.0f} tokens/s")
     console.say(
         f"saved in {options.out}" + (f"; the curve: {picture}" if picture else "; no curve: pip install matplotlib")
@@ -109,7 +118,7 @@ def run_generate(options: Namespace) -> dict[str, Any]:
     check_sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
     run, model = Backend(options.backend, options.device).load(options.model)
     tokenizer = run.tokenizer
-    prompt = tokenizer.encode(options.prompt) or [tokenizer.eos_id]
+    prompt = tokenizer.prompt(options.prompt)
     limits: dict[str, Any] = {"banned": never_written(tokenizer), "stop": [tokenizer.eos_id]}
     started = time.perf_counter()
     tokens: Iterable[int]
@@ -167,6 +176,26 @@ def run_eval(options: Namespace) -> dict[str, Any]:
         print(f"perplexity          {result.perplexity:.2f} per token")
         print(f"bits per character  {result.bits_per_char:.4f}")
     return {"data": options.data, "split": options.split, **result._asdict()}
+
+
+def run_export(options: Namespace) -> dict[str, Any]:
+    from minillm.interop import export_run
+
+    out = export_run(options.model, options.out)
+    if not options.json:
+        print(f"saved in {out}; in Python: AutoModelForCausalLM.from_pretrained({str(out)!r})")
+    return {"model": str(options.model), "out": str(out)}
+
+
+def run_import(options: Namespace) -> dict[str, Any]:
+    from minillm.config import to_dict
+    from minillm.interop import import_pretrained
+
+    run = import_pretrained(options.name, options.out, context=options.context)
+    if not options.json:
+        print(f"{run.tokenizer}, {run.model}")
+        print(f"saved in {options.out}; let it write with: minillm generate --model {options.out} --prompt ...")
+    return {"name": options.name, "out": str(options.out), "model": to_dict(run.model)}
 
 
 def run_demo(options: Namespace) -> dict[str, Any]:

@@ -162,6 +162,12 @@ PRESETS = {
         | {"windows": "documents"},
         "minutes: the generated world, with --data world-large --tokenizer bpe --vocab-size 3072",
     ),
+    "modern": Preset(
+        {"context": 64, "n_layer": 4, "n_head": 3, "d_model": 96, "norm": "rmsnorm", "position": "rotary"}
+        | {"activation": "relu2", "qk_norm": True, "bias": False, "init_std": 0.08},
+        {"steps": 2000, "batch_size": 16, "lr": 1e-2, "eval_every": 200, "optimizer": "muon"},
+        "minutes: as small as it is, with what came after GPT-2 (bench/options.py says what each part is worth)",
+    ),
     "small": Preset(
         {"context": 64, "n_layer": 4, "n_head": 4, "d_model": 128},
         {"steps": 2000, "batch_size": 12, "eval_every": 200},
@@ -173,7 +179,7 @@ PRESETS = {
         "hours on a CPU, minutes on a GPU",
     ),
     "large": Preset(
-        {"context": 256, "n_layer": 10, "n_head": 8, "d_model": 512, "dropout": 0.1, "norm": "rmsnorm"}
+        {"context": 256, "n_layer": 10, "n_head": 8, "d_model": 512, "norm": "rmsnorm"}
         | {"position": "rotary", "activation": "swiglu", "bias": False},
         {"steps": 2000, "batch_size": 64, "lr": 1e-3, "warmup": 100, "eval_every": 100},
         "over 30 million parameters, for a GPU: lesson 14",

@@ -30,6 +30,9 @@ class Console(Silent):
             # disable=None: no bar where nobody watches, so that a log file holds whole lines only
             self.bar = tqdm(total=last, initial=first, unit="step", dynamic_ncols=True, file=sys.stderr, disable=None)
 
+    def note(self, line: str) -> None:
+        self.say(line)
+
     def step(self, record: dict[str, Any]) -> None:
         if self.bar is not None:
             rate = record["tokens_per_second"]

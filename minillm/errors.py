@@ -11,3 +11,7 @@ class UserError(ValueError):
     def __init__(self, message: str) -> None:
         """What a terminal would not show as it is (a line end in a file's name, a colour code) is escaped."""
         super().__init__("".join(char if char.isprintable() else repr(char)[1:-1] for char in message))
+
+
+class ProcessError(UserError):
+    """What befell one of several processes that train together, and only that one can tell."""

@@ -46,3 +46,4 @@ class StepResult(NamedTuple):
     loss: float
     lr: float
     grad_norm: float
+    skipped: bool = False  # fp16 overflowed: nothing was changed but the loss's scale

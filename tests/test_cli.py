@@ -229,6 +229,7 @@ def test_a_resumed_run_keeps_its_settings(trained, capsys):
     check_refused(capsys, ["train", "--resume", "--out", trained, "--lr", 1], "--lr cannot change on --resume")
     known = {action.dest for action in parser()._subparsers._group_actions[0].choices["train"]._actions}
     free = {"help", "json", "data", "encoding", "field", "backend", "device", "out", "resume", "steps", "prompt"}
+    free |= {"precision", "compile", "accumulate", "recompute", "parallel", "tensorboard"}
     assert known == free | set(FIXED_ON_RESUME)  # a new option must decide where it belongs
 
 

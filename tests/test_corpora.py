@@ -272,8 +272,8 @@ def test_any_bytes_are_read_or_refused_in_one_line(tmp_path, content, kind, enco
 def test_a_dataset_by_name(monkeypatch):
     asked = []
 
-    def load_dataset(name, **options):
-        asked.append((name, options))
+    def load_dataset(name, *config, **options):
+        asked.append((name, *config, options))
         if name == "none/such":
             raise FileNotFoundError("Couldn't find it\nin many lines")
         return iter([{"content": "甲"}, {"content": ""}, {"content": "乙"}])
@@ -281,6 +281,8 @@ def test_a_dataset_by_name(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
     assert list(stream_texts("hf:some/name", "content")) == ["甲", "乙"]
     assert asked == [("some/name", {"split": "train", "streaming": True})]
+    assert next(stream_texts("hf:some/name:part.zh", "content")) == "甲"
+    assert asked[1:] == [("some/name", "part.zh", {"split": "train", "streaming": True})]
     with pytest.raises(UserError, match="the dataset none/such cannot be had: Couldn't find it; check its name"):
         load_corpus("hf:none/such")
     with pytest.raises(UserError, match="hf: names no dataset"):

@@ -31,7 +31,9 @@ def knows(path, *packages):
 
 
 MODELS = ("minillm.np", "minillm.pt")
-TOOLS = tuple(f"minillm.{name}" for name in ("backend", "checkpoint", "cli", "commands", "demo", "train", "generate"))
+TOOLS = tuple(
+    f"minillm.{name}" for name in ("backend", "checkpoint", "cli", "commands", "demo", "train", "generate", "interop")
+)
 FORBIDDEN = {
     "text": (*MODELS, *TOOLS, "minillm.data", "minillm.evaluate", "torch"),
     "data": (*MODELS, *TOOLS, "minillm.evaluate", "torch"),

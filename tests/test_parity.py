@@ -41,7 +41,7 @@ EXCEPTIONS = {
     "optim.Adam.update": "torch's fused kernels",
 }
 NP_ONLY = {"out", "copies"}  # where to write, what to run on: torch manages both itself
-PT_ONLY = {"device", "closure"}
+PT_ONLY = {"device", "closure", "engine", "ranks"}
 COVERED: set[str] = set()
 
 

@@ -40,6 +40,15 @@ def random_batch(
     return tokens[rows], tokens[rows + 1]
 
 
+def window_places(
+    tokens: np.ndarray, context: int, batch_size: int, seed: int, step: int, starts: np.ndarray | None = None
+) -> np.ndarray:
+    """Where in the row the windows of random_batch begin.  -> (B,)"""
+    rng = np.random.default_rng([seed, step])
+    chosen = rng.integers(0, len(tokens) - context if starts is None else len(starts), size=batch_size)
+    return chosen if starts is None else starts[chosen]
+
+
 def all_windows(
     tokens: np.ndarray, context: int, batch_size: int = 32, eos: int | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:

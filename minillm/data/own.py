@@ -4,7 +4,8 @@
     my.jsonl        JSON lines (.jsonl, .ndjson): one object a line, the text in its field `text`
     my.csv          CSV with a header (.csv; .tsv with tabs): one text a row, in the column `text`
     my/             a folder: all such files in it and below, in the order of their names
-    hf:NAME         the train split of a Hugging Face dataset (package `datasets`), streamed; its column `text`
+    hf:NAME         the train split of a Hugging Face dataset (package `datasets`), streamed; its column `text`;
+                    hf:NAME:CONFIG where it has several, as in hf:wikimedia/wikipedia:20231101.zh
 
 Another field or column is named with `field`.
 """
@@ -132,8 +133,9 @@ def _dataset(name: str, field: str) -> Iterator[str]:
         raise UserError(f"{REMOTE}{name} needs the package datasets: pip install datasets") from None
     if not name:
         raise UserError(f"{REMOTE} names no dataset; write it behind, as in {REMOTE}owner/name")
+    name, _, config = name.partition(":")
     try:
-        for row in load_dataset(name, split="train", streaming=True):
+        for row in load_dataset(name, *[config] * bool(config), split="train", streaming=True):
             yield _field(row, field, f"the dataset {name}")
     except UserError:
         raise

@@ -4,6 +4,8 @@ A step's randomness (dropout) comes from a generator seeded with (seed, step) al
 stopped and resumed at any step continues with the very numbers that it would have had.
 """
 
+import math
+
 import numpy as np
 
 from minillm.config import TrainConfig
@@ -32,5 +34,6 @@ class Trainer:
         with self.parallel.running():
             loss = self.parallel.loss_and_grad(x, y, np.random.default_rng([c.seed, step]))
             norm = clip_grad_norm(self.model.parameters(), c.clip or np.inf)
-            self.optimizer.step()
+            if math.isfinite(norm):  # else the weights stay as they are, for who looks for the reason
+                self.optimizer.step()
         return StepResult(loss, lr, norm)

@@ -78,7 +78,7 @@ def layer_norm(x: Tensor, w: Tensor, b: Tensor | None = None, eps: float = 1e-5)
 
 def rms_norm(x: Tensor, w: Tensor, eps: float = 1e-5) -> Tensor:
     """w x / √(mean(x²) + eps) (arXiv 1910.07467).  x (..., D), w (D,) -> (..., D)"""
-    return F.rms_norm(x, w.shape, w, eps)
+    return F.rms_norm(x, w.shape, w.to(x.dtype), eps)  # under autocast x may be of lower precision
 
 
 def dropout(x: Tensor, p: float, rng: torch.Generator | None) -> Tensor:

@@ -1,4 +1,5 @@
-"""Text in, token ids out: cleaning, reading files, and three tokenizers behind one interface.
+"""Text in, token ids out: cleaning, reading files, and three tokenizers behind one interface, with a fourth
+for those that come from elsewhere.
 
 Importing this package loads neither jieba nor NumPy; jieba comes in with the first word that is cut.
 """
@@ -11,6 +12,7 @@ from minillm.text.bpe import BPETokenizer
 from minillm.text.char import CharTokenizer
 from minillm.text.clean import clean
 from minillm.text.files import read_text
+from minillm.text.huggingface import HuggingFaceTokenizer
 from minillm.text.tokenizer import SPECIAL_TOKENS, StreamDecoder, Tokenizer
 from minillm.text.word import WordTokenizer
 
@@ -18,6 +20,7 @@ __all__ = [
     "SPECIAL_TOKENS",
     "BPETokenizer",
     "CharTokenizer",
+    "HuggingFaceTokenizer",
     "StreamDecoder",
     "Tokenizer",
     "WordTokenizer",
@@ -34,7 +37,8 @@ def train_tokenizer(kind: str, texts: Iterable[str], vocab_size: int | None = No
     UserError: an unknown kind, a vocab_size that is too small, no text.
     """
     if kind not in Tokenizer.kinds:
-        raise UserError(f"unknown tokenizer kind {kind!r}: choose one of {', '.join(Tokenizer.kinds)}")
+        ours = ", ".join(name for name in Tokenizer.kinds if name != HuggingFaceTokenizer.kind)
+        raise UserError(f"unknown tokenizer kind {kind!r}: choose one of {ours}")
     return Tokenizer.kinds[kind].train(texts, vocab_size)
 
 

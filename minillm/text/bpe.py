@@ -27,8 +27,8 @@ _NONE = -1  # no token: a merged-away place, or the end of a chunk
 # A text is cut into chunks first, and no token crosses a cut. Chunks are runs of Han characters (so that
 # punctuation and line ends cut them), of other letters, of digits, of spaces, of anything else. One space
 # before letters or digits belongs to them: "word" and " word" are what an English text is made of.
-_HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-CHUNK = re.compile(rf"[{_HAN}]+| ?[^\W\d_{_HAN}]+| ?\d+|\s+?(?= [^\W_{_HAN}])|\s+|(?:[^\w\s]|_)+")
+HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+CHUNK = re.compile(rf"[{HAN}]+| ?[^\W\d_{HAN}]+| ?\d+|\s+?(?= [^\W_{HAN}])|\s+|(?:[^\w\s]|_)+")
 
 _CACHED_CHUNKS, _CACHED_LENGTH = 2**15, 32  # words come again; long chunks hardly do
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from minillm.errors import UserError
@@ -49,6 +50,11 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file, all or nothing, as write_parts."""
+    write_parts(path, [data])
+
+
+def write_parts(path: str | Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write beside the file, flush to the disk, then rename: a reader sees the old file or the new, never a half.
 
     UserError: the file cannot be written (no permission, the disk is full); the old one is still there.
@@ -57,7 +63,8 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         beside = Path(path).with_name(f"{Path(path).name}.{os.getpid()}.tmp")
         try:
             with open(beside, "wb") as file:
-                file.write(data)
+                for part in parts:
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())  # the rename must not reach the disk before the data does
             os.replace(beside, path)

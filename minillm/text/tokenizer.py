@@ -3,6 +3,7 @@
 A token is a piece of UTF-8: a character, a word, or (BPE) any run of bytes. So decoding is the same for
 every kind: look the bytes up, join them, read them as UTF-8. Ids 0 to 5 are the special tokens. No text
 ever produces them: "<eos>" in a text is five ordinary characters; only code puts the id 3 into a sequence.
+(A tokenizer that came from elsewhere, huggingface.py, keeps its own special tokens, at its own ids; -1: none.)
 
 Rules for odd text: NUL is a character like any other. A lone surrogate is no Unicode text at all (UTF-8
 cannot hold it), so that train and encode refuse it with a UserError.
@@ -36,6 +37,7 @@ class Tokenizer(ABC):
 
     kind: ClassVar[str]
     kinds: ClassVar[dict[str, type[Tokenizer]]] = {}  # kind -> class, filled as the subclasses are defined
+    special_tokens: ClassVar[Sequence[str]] = SPECIAL_TOKENS  # of the ids from 0
     pad_id, unk_id, bos_id, eos_id, mask_id, sep_id = range(len(SPECIAL_TOKENS))
 
     def __init_subclass__(cls) -> None:
@@ -84,6 +86,10 @@ class Tokenizer(ABC):
             )
         return self._encode(text)
 
+    def prompt(self, text: str) -> list[int]:
+        """Ids of a text that a model shall continue, never none. UserError as encode."""
+        return self.encode(text) or [self.eos_id]
+
     def unknown_characters(self, text: str) -> list[tuple[int, str]]:
         """(position, character) of each character that no token can spell; always empty for BPE."""
         return []
@@ -99,7 +105,7 @@ class Tokenizer(ABC):
         require_unicode(text)
         if not (missing := self.unknown_characters(text)):
             return 0.0
-        known = sum(len(piece.decode()) == 1 for piece in self._pieces)
+        known = sum(len(piece.decode("utf-8", "ignore")) == 1 for piece in self._pieces)
         return len(missing) * math.log2(N_SCALAR - known)
 
     # ------------------------------------------------------------------ ids to text
@@ -135,7 +141,7 @@ class Tokenizer(ABC):
     def to_dict(self) -> dict[str, Any]:
         """The tokenizer as JSON values."""
         head = {"format": FORMAT, "version": VERSION, "kind": self.kind}
-        return head | {"special_tokens": list(SPECIAL_TOKENS)} | self._state()
+        return head | {"special_tokens": list(self.special_tokens)} | self._state()
 
     @classmethod
     def from_dict(cls, data: Any) -> Tokenizer:
@@ -149,7 +155,7 @@ class Tokenizer(ABC):
             expected = ", ".join(cls.kinds) if cls is Tokenizer else cls.kind
             raise UserError(f"tokenizer of kind {kind!r}, but expected {expected}: name another file")
         try:
-            if data["special_tokens"] != list(SPECIAL_TOKENS):
+            if data["special_tokens"] != list(cls.kinds[kind].special_tokens):
                 raise ValueError("its special tokens are not ours")
             return cls.kinds[kind]._from_state(data)
         except (KeyError, TypeError, ValueError) as error:
