@@ -108,8 +108,9 @@ class Backend:
         """Tokens a second of a training -> share of the matrix peak of all its devices; None with NumPy."""
         if self.name == "np":
             return None
+        from minillm.flops import flops_per_token
         from minillm.pt.engine import pick_precision
-        from minillm.pt.mfu import flops_per_token, matrix_peak
+        from minillm.pt.mfu import matrix_peak
 
         precision = pick_precision(self.engine.precision, self.device)
         peak = matrix_peak(self.device, precision) * count()

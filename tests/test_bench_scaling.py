@@ -5,7 +5,8 @@ import pytest
 
 from minillm.bench import scaling
 from minillm.bench.fit import exponent, power_terms
-from minillm.bench.tasks import Task, flops_per_text, flops_per_token
+from minillm.bench.tasks import Task, flops_per_text
+from minillm.flops import flops_per_token
 
 X = np.array([64, 128, 256, 512, 1024])
 

@@ -23,10 +23,11 @@ from minillm.config import ModelConfig, TrainConfig, preset  # noqa: E402
 from minillm.data.batches import document_starts, random_batch, window_places  # noqa: E402
 from minillm.data.corpora import Corpus  # noqa: E402
 from minillm.errors import UserError  # noqa: E402
+from minillm.flops import flops_per_token  # noqa: E402
 from minillm.np.gpt import GPT as NumpyGPT  # noqa: E402
 from minillm.pt.engine import Engine, pick_precision  # noqa: E402
 from minillm.pt.gpt import GPT  # noqa: E402
-from minillm.pt.mfu import flops_per_token, matrix_peak  # noqa: E402
+from minillm.pt.mfu import matrix_peak  # noqa: E402
 from minillm.pt.train import Trainer  # noqa: E402
 from minillm.saver import LOCK  # noqa: E402
 from minillm.text import train_tokenizer  # noqa: E402

@@ -69,8 +69,8 @@ def learn(texts: Corpus, tokenizer: Tokenizer, minutes: float, every: float) -> 
 
 def try_large(texts: Corpus, tokenizer: Tokenizer, steps: int, rows: int = 4) -> dict[str, Any]:
     """Some steps of the preset, with a batch that a CPU can bear."""
+    from minillm.flops import flops_per_token
     from minillm.pt.gpt import GPT
-    from minillm.pt.mfu import flops_per_token
     from minillm.pt.train import Trainer
 
     ids = texts.tokens(tokenizer)

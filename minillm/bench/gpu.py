@@ -10,8 +10,9 @@ import statistics
 from typing import Any
 
 from minillm.bench.contenders import THEIRS
-from minillm.bench.tasks import Task, flops_per_token
+from minillm.bench.tasks import Task
 from minillm.bench.turns import Contender, say
+from minillm.flops import flops_per_token
 
 SHAPE = {"n_layer": 12, "n_head": 12, "d_model": 768, "context": 1024}
 VOCAB = 50304  # GPT-2's 50257, rounded up to a multiple of 64

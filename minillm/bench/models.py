@@ -4,8 +4,9 @@ import statistics
 from typing import Any
 
 from minillm.bench.contenders import THEIRS
-from minillm.bench.tasks import Task, flops_per_token, task
+from minillm.bench.tasks import Task, task
 from minillm.bench.turns import Contender, playing, ratio, rounds, say, times_for
+from minillm.flops import flops_per_token
 
 COMPILED = f"{THEIRS} compiled"
 PLAYERS = ("np", "pt", "pt compiled", THEIRS, COMPILED)

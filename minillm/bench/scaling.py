@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from minillm.bench.fit import exponent, power_terms
-from minillm.bench.tasks import Task, flops_per_text, flops_per_token
+from minillm.bench.tasks import Task, flops_per_text
 from minillm.bench.turns import Contender, playing, say
+from minillm.flops import flops_per_token
 
 VOCAB = 512
 BODY = {"n_layer": 2, "n_head": 4}

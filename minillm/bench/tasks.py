@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minillm.config import ModelConfig, TrainConfig
+from minillm.flops import flops_per_token
 
 VOCAB = 2048
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -63,21 +64,6 @@ def task(family: str, shape: str, **changes: Any) -> Task:
 def recipe() -> TrainConfig:
     """How everybody learns: AdamW at a constant rate, gradients clipped."""
     return TrainConfig(steps=10**6, lr=1e-4, schedule="constant", warmup=0, weight_decay=0.1)
-
-
-def matrix_weights(config: ModelConfig) -> int:
-    """Weights that a token is multiplied with: all matrices but the tables that rows are looked up in."""
-    c = config
-    attention = c.d_model * c.d_head * (2 * c.n_head + 2 * c.n_kv_head)
-    mlp = c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
-    return c.n_layer * (attention + mlp) + c.vocab_size * c.d_model
-
-
-def flops_per_token(config: ModelConfig, length: int = 0) -> float:
-    """Of a training step: 6 for every weight in a matrix product, 12 L H K T for attention's two products
-    (the count of the PaLM paper, arXiv 2204.02311, appendix B: masked scores count too)."""
-    c = config
-    return 6 * matrix_weights(c) + 12 * c.n_layer * c.n_head * c.d_head * (length or c.context)
 
 
 def flops_per_text(config: ModelConfig, tokens: int, cached: bool) -> float:

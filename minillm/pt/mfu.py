@@ -1,8 +1,7 @@
 """Model FLOPs utilisation: the share of a device's matrix peak that goes into the model's own arithmetic.
 
-Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B): a token costs 6 N for the N weights that multiply (twice
-forward, four times backward) and 12 L H K T for attention's scores, counted as if none were masked. What is computed
-again to save memory does not count. The peak is not the data sheet's: a large matrix product measures it here.
+The arithmetic is counted (minillm/flops.py); what is computed again to save memory does not count. The peak is not
+the data sheet's: a large matrix product measures it here.
 """
 
 import time
@@ -10,16 +9,9 @@ from functools import lru_cache
 
 import torch
 
-from minillm.config import ModelConfig
+from minillm.flops import flops_per_token
 
-
-def flops_per_token(config: ModelConfig) -> int:
-    """Of one training step. Only weights in matrix products count: a table that is looked up multiplies nothing."""
-    c = config
-    attention = c.d_model * c.d_head * (2 * c.n_head + 2 * c.n_kv_head)
-    ffn = c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
-    weights = c.n_layer * (attention + ffn) + c.vocab_size * c.d_model
-    return 6 * weights + 12 * c.n_layer * c.n_head * c.d_head * c.context
+__all__ = ["flops_per_token", "matrix_peak", "synchronise"]
 
 
 @lru_cache(maxsize=4)
