@@ -306,7 +306,7 @@ def test_shapes_of_the_public_models(name, hf, tmp_path):
     size = sum(int(np.prod(link.shape)) for link in links)
     assert size == {"gpt2": 124_439_808, "qwen3": 596_049_920}[name]
     assert (config.context, config.rope_base) == {"gpt2": (1024, 1e4), "qwen3": (2048, 1e6)}[name]
-    from minillm.interop.foreign import Zeros
+    from minillm.backend import Zeros
     from minillm.pt.gpt import GPT
 
     ours = GPT(config, rng=Zeros(), device="meta") if name == "gpt2" else None  # a meta copy is made of real zeros

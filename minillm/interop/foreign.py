@@ -73,7 +73,7 @@ def from_pretrained(
     """
     device_of = Backend(backend, device)  # a missing PyTorch shows before a long download
     config, weights, tokenizer = read_folder(hub.find(name, check_settings), context)
-    model = blank_model(device_of, config)
+    model = device_of.gpt(config, seed=None)
     for key, own in model.state_dict().items():
         if backend == "np":
             own[...] = weights[key]
@@ -146,22 +146,3 @@ def check_tied(settings: Settings, named: Renamed, embedding: str) -> None:
     head = "lm_head.weight"
     if named.shapes[head] != named.shapes[embedding] or not np.array_equal(named[head], named[embedding]):
         settings.refuse(f"tie_word_embeddings is true, but {head} is another weight: set it to false, if it counts")
-
-
-def blank_model(backend: Backend, config: ModelConfig) -> Any:
-    """A GPT of zeros: its weights are not drawn, for they are about to be filled."""
-    rng: Any = Zeros()
-    if backend.name == "np":
-        from minillm.np.gpt import GPT
-
-        return GPT(config, rng=rng)
-    from minillm.pt.gpt import GPT as TorchGPT
-
-    return TorchGPT(config, rng=rng, device=backend.device)
-
-
-class Zeros:
-    """What a model asks of a random generator, without the wait and the float64."""
-
-    def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
-        return np.broadcast_to(np.float32(0), shape)
