@@ -67,11 +67,11 @@ REASONS = {  # why one would; what each is worth, measured, stands in bench/resu
     "n-kv-head": "grouped queries: fewer keys and values than heads, a smaller cache when writing",
     "norm": "rmsnorm leaves the mean alone: cheaper and as good",
     "position": "rotary: attention sees distances, and there is no table to learn",
-    "activation": "swiglu: a gate; relu2: the square of relu, cheap and often better than gelu",
+    "activation": "swiglu: a gate; relu2: the square of relu, the cheapest",
     "qk-norm": "normalise queries and keys: scores cannot blow up, so learning rates may be larger",
     "tied": "embedding and output layer share one table: fewer weights",
     "bias": "linear layers have one; without it nothing is lost",
-    "init-std": "of the first weights (GPT-2: 0.02); narrow models learn faster from 0.05 to 0.1",
+    "init-std": "of the first weights (GPT-2: 0.02); with AdamW, narrow models start faster from 0.05 to 0.1",
     "optimizer": "muon: evens out the steps of the matrices inside the blocks; AdamW for the rest",
 }
 

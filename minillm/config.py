@@ -60,14 +60,14 @@ class ModelConfig:
     d_ff: int = 0
     norm: str = "layernorm"  # rmsnorm: no mean, no bias, as good and cheaper (arXiv 1910.07467)
     position: str = "learned"  # rotary: attention sees distances, no table to learn (arXiv 2104.09864)
-    activation: str = "gelu_tanh"  # swiglu: a gate, better at equal size (2002.05202); relu2: relu squared (2109.08668)
+    activation: str = "gelu_tanh"  # swiglu: a gate (arXiv 2002.05202); relu2: relu squared, the cheapest (2109.08668)
     qk_norm: bool = False  # RMSNorm of each query and key: scores cannot blow up, larger steps (arXiv 2010.04245)
     dropout: float = 0.0
     bias: bool = True
     tied: bool = True  # the output layer shares the token embedding's weight: fewer weights (arXiv 1608.05859)
     norm_eps: float = 1e-5
     rope_base: float = 10000.0  # wavelength of the slowest rotary pair, over 2π: raise it for long contexts
-    init_std: float = 0.02  # of first weights, as in GPT-2; narrow models (below 256) learn faster from 0.05 to 0.1
+    init_std: float = 0.02  # of first weights, as in GPT-2; with AdamW, narrow models start faster from 0.05 to 0.1
 
     def __post_init__(self) -> None:
         check_types(self)

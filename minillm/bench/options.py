@@ -133,26 +133,28 @@ def average(runs: list[dict[str, Any]]) -> float:
 
 
 def chart(result: dict[str, Any], path: Path) -> None:
-    """Left: plain beside modern, a dot for each seed. Right: modern with one option changed, and what that costs."""
-    from minillm.canvas import new_axes, save_figure
+    """Left: plain and modern, a dot for each seed, a line for their mean. Right: modern with one option changed, and
+    what that costs."""
+    from minillm.canvas import COLOURS, new_axes, save_figure
 
     left, right = new_axes(width=10, height=4, columns=2)
-    for i, row in enumerate(result["rows"].values()):
-        left.bar(i, average(row["runs"]), color=f"C{i}", alpha=0.6)
-        left.plot([i] * len(row["runs"]), [run["valid"] for run in row["runs"]], "k.", label="_")
-        left.annotate(f"{average(row['runs']):.3f}", (i, average(row["runs"])), ha="center", va="bottom")
+    for i, (row, colour) in enumerate(zip(result["rows"].values(), COLOURS, strict=False)):
+        left.plot([i] * len(row["runs"]), [run["valid"] for run in row["runs"]], "o", color=colour, markersize=8)
+        left.plot([i - 0.25, i + 0.25], [average(row["runs"])] * 2, color=colour)
+        left.annotate(f"{average(row['runs']):.3f}", (i + 0.28, average(row["runs"])), va="center")
     left.set_xticks(range(len(result["rows"])), result["rows"])
+    left.set_xlim(-0.6, len(result["rows"]) - 0.2)
     left.set_ylabel("验证损失（奈特/词元）\nvalidation loss (nats a token)")
-    low = min(run["valid"] for row in result["rows"].values() for run in row["runs"])
-    left.set_ylim(low * 0.9)
-    left.set_title(f"{result['text']['name']}, {result['minutes']:g} min")
+    left.set_title(f"{result['text']['name']}，{result['minutes']:g} 分钟 CPU minutes")
+    left.grid(axis="y", alpha=0.3)
     base = average(result["ablation"]["modern"])
     rows = sorted((average(runs) - base, name) for name, runs in result["ablation"].items() if name != "modern")
-    right.barh([name for _, name in rows], [cost for cost, _ in rows], color="C2", alpha=0.7)
     spread = [run["valid"] - base for run in result["ablation"]["modern"]]
-    right.axvspan(min(spread), max(spread), color="0.85", label="种子的散布 spread of seeds")
-    right.set_xlabel("比 modern 多的损失（奈特） loss above modern (nats)")
-    right.set_title(f"modern, {result['ablation_minutes']:g} min")
+    right.axvspan(min(spread), max(spread), color="0.85", zorder=0, label="modern 的种子 seeds of modern")
+    right.barh([name for _, name in rows], [cost for cost, _ in rows], color=COLOURS[2], zorder=2)
+    right.axvline(0, color="0.4", linewidth=0.8)
+    right.set_xlabel("比 modern 高（奈特/词元） above modern (nats a token)")
+    right.set_title(f"换掉一项 one change，{result['ablation_minutes']:g} 分钟 CPU minutes")
     right.legend()
     save_figure(left, path)
 
