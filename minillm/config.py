@@ -54,10 +54,10 @@ class ModelConfig:
     context: int = 64  # positions that the model can see at once
     n_layer: int = 4
     n_head: int = 4
-    n_kv_head: int = 0  # grouped queries: fewer keys and values than queries, a smaller cache (arXiv 2305.13245)
     d_model: int = 128
-    d_head: int = 0
     d_ff: int = 0
+    n_kv_head: int = 0  # grouped queries: fewer keys and values than queries, a smaller cache (arXiv 2305.13245)
+    d_head: int = 0
     norm: str = "layernorm"  # rmsnorm: no mean, no bias, as good and cheaper (arXiv 1910.07467)
     position: str = "learned"  # rotary: attention sees distances, no table to learn (arXiv 2104.09864)
     activation: str = "gelu_tanh"  # swiglu: a gate (arXiv 2002.05202); relu2: relu squared, the cheapest (2109.08668)

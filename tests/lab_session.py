@@ -62,7 +62,7 @@ class Lab:
         if self.process.poll() is None:
             self.process.terminate() if os.name == "nt" else self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(30)
+            return self.process.wait(120)
         finally:
             self.process.kill()
 

@@ -507,7 +507,7 @@ TRAINING = [
         "np/train.py",
         {
             "norm = clip_grad_norm(": "self.optimizer.step()\n            norm = clip_grad_norm(",
-            "            self.optimizer.step()\n        return": "        return",
+            "                self.optimizer.step()\n        return": "                pass\n        return",
         },
         "test_parity.py::test_the_same_training[gpt2]",
     ),
@@ -607,13 +607,13 @@ MUON = [
     Mutant(
         "Muon: momentum without Nesterov's step ahead",
         "np/muon.py",
-        {"(momentum * m + (1 - momentum) * g).reshape(shape)": "m.reshape(shape)"},
+        {"orthogonal_step(momentum * m + (1 - momentum) * g, group": "orthogonal_step(m, group"},
         "test_muon.py::test_steps_agree_with_torch[wide]",
     ),
     Mutant(
         "Muon: the step's size of the original, without the root mean square of AdamW",
         "np/muon.py",
-        {"0.2 * math.sqrt(max(u.shape[-2:]))": "math.sqrt(max(1, u.shape[-2] / u.shape[-1]))"},
+        {"0.2 * math.sqrt(max(stacked.shape[1:]))": "math.sqrt(max(1, stacked.shape[1] / stacked.shape[2]))"},
         "test_muon.py::test_steps_agree_with_torch[wide]",
     ),
     Mutant(

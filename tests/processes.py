@@ -13,7 +13,7 @@ ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "OMP_
 def python(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the interpreter; output is captured as text."""
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, env=ENV, capture_output=True, text=True, encoding="utf-8", timeout=120, **options)
+    return subprocess.run(command, env=ENV, capture_output=True, text=True, encoding="utf-8", timeout=600, **options)
 
 
 def start_minillm(*arguments: object) -> subprocess.Popen[str]:

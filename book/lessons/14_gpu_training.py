@@ -42,7 +42,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import torch
@@ -56,8 +55,6 @@ from minillm.pt import functional as F
 from minillm.pt.gpt import GPT
 from minillm.pt.optim import AdamW, decay_groups
 from minillm.text import train_tokenizer
-
-warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")  # 说的是快慢 it is about speed
 
 world = corpus(200_000)
 tokenizer = train_tokenizer("char", world.train)
@@ -128,7 +125,7 @@ for dtype, losses in plain.items():
 #
 # Without a card, let a thread play one: `submit` hands out a job and returns at once, `result` waits until it is done. On a machine with a card the cell below uses the real one.
 
-# %% key="launch-run"
+# %% key="launch-run" tags=["nbval-ignore-output"]
 from concurrent.futures import ThreadPoolExecutor
 
 CARD = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -170,7 +167,7 @@ print(f"做完 finished:     {1e3 * finished:.2f} ms，是它的 {finished / han
 # Before a number can take part in a computation, it must be carried from memory to the arithmetic unit. The product of two $n \times n$ matrices takes $2n^3$ operations (half of them multiply, half add) and carries $3n^2$ numbers; their sum takes $n^2$ operations, and carries $3n^2$ numbers as well. Operations for each byte carried are called the **arithmetic intensity**: with 4 bytes for a float32, a product has $2n^3 / 12n^2 = n/6$, and a sum always $1/12$.
 
 
-# %% key="roof-run"
+# %% key="roof-run" tags=["nbval-ignore-output"]
 def seconds(job, at_least=0.02):
     """Median seconds of one call, the card waited for."""
     job()
@@ -193,7 +190,7 @@ for n in sizes:
 PEAK = max(rate for _, rate in products)
 print(f"乘法最快 products at best: {PEAK:,.0f} GFLOP/s   加法最快 sums at best: {max(r for _, r in sums):.1f} GFLOP/s")
 
-# %% key="roof-picture"
+# %% key="roof-picture" tags=["nbval-ignore-output"]
 ax = viz.new_axes(7, 3.4)
 ax.loglog(*zip(*products, strict=True), "o-", color="#0072B2", label="矩阵相乘 product of matrices")
 ax.loglog(*zip(*sums, strict=True), "s", color="#D55E00", label="矩阵相加 sum of matrices")
@@ -623,10 +620,8 @@ def token_sum(model, x, y):
 exact = new_model(torch.float64)
 x, y = batch(0, size=32)
 ragged = y.clone()
-ragged[
-    8:16, 20:
-] = -100  # 第二个小批每段只有 20 个字算数 in the second micro-batch only 20 characters of each piece count
-ragged[16:24, 5:] = -100
+ragged[8:16, 20:] = -100  # 第二个小批每段只有 20 个字算数 20 characters of each piece count
+ragged[16:24, 5:] = -100  # 第三个只有 5 个 and 5 here
 parts = [slice(i, i + 8) for i in range(0, 32, 8)]
 for name, targets in (("一样多 equal", y), ("不一样多 unequal", ragged)):
     count = int((targets >= 0).sum())
@@ -659,7 +654,7 @@ mean_of_means = off
 # Each tensor that autograd keeps passes through a pair of hooks that can be replaced, `saved_tensors_hooks`, so that we can count the bytes.
 
 
-# %% key="recompute-run"
+# %% key="recompute-run" tags=["nbval-ignore-output"]
 from torch.utils.checkpoint import checkpoint
 
 
@@ -704,7 +699,7 @@ print(f"留下 kept: {memory[False] / 1e6:.1f} → {memory[True] / 1e6:.1f} MB  
 print(f"时间 time: {1e3 * clock[False]:.0f} → {1e3 * clock[True]:.0f} ms  (× {clock[True] / clock[False]:.2f})")
 print("梯度每一位都相等 the gradients are equal in every bit")
 
-# %% key="recompute-picture"
+# %% key="recompute-picture" tags=["nbval-ignore-output"]
 axes = viz.new_axes(7, 2.4, 1, 2)
 names = ["照常 as usual", "重算 recompute"]
 axes[0].barh(names[::-1], [memory[True] / 1e6, memory[False] / 1e6], color=["#009E73", "0.6"])
@@ -808,7 +803,7 @@ viz.show(
 #
 # `torchrun` starts the same program several times, and tells each copy through environment variables which number it has, how many there are, and where to meet. Once they have met, `all_reduce` is the ring from above: NCCL between cards, gloo on CPUs. The twenty lines below are all there is to data parallelism: the same start, half the batch each, the mean of the gradients. We write them into a file, start two processes for ten steps, and compare with one.
 
-# %% key="torchrun-run"
+# %% key="torchrun-run" tags=["nbval-ignore-output"]
 PROGRAM = """
 import json, sys
 import numpy as np, torch
@@ -983,7 +978,7 @@ play(
 # Written in PyTorch, GELU is seven or eight entry-by-entry operations, each of which carries the whole array from memory and back. `torch.compile` reads the code as a whole and makes one loop of it: every number is read once, computed with, and written once. The first call takes seconds to minutes for compiling, and only then it is fast; with another shape it may compile again. It needs a C++ compiler (CPU) or Triton (card); where there is none, say so and go on as before.
 
 
-# %% key="compile-run"
+# %% key="compile-run" tags=["nbval-ignore-output"]
 def gelu(x):
     return 0.5 * x * (1 + torch.tanh(0.7978845608 * (x + 0.044715 * x * x * x)))
 
@@ -1012,7 +1007,7 @@ print(
 #
 # Whoever guesses where the time goes is wrong nine times out of ten. `torch.profiler` notes how long each operation took. Look at one step of training, added up by operation.
 
-# %% key="profile-run"
+# %% key="profile-run" tags=["nbval-ignore-output"]
 from torch.profiler import ProfilerActivity, profile
 
 os.environ["KINETO_LOG_LEVEL"] = "6"  # 分析器不必多话 the profiler need not chat
@@ -1045,7 +1040,7 @@ top = sorted(spent.items(), key=lambda item: item[1])[-9:]
 for name, milli in reversed(top[-4:]):
     print(f"{name:40s}{milli:7.2f} ms  {milli / total:.0%}")
 
-# %% key="profile-picture"
+# %% key="profile-picture" tags=["nbval-ignore-output"]
 ax = viz.new_axes(7, 3)
 ax.barh([name for name, _ in top], [milli for _, milli in top], color="#0072B2")
 ax.set_xlabel("每步的毫秒数 milliseconds a step")
@@ -1068,8 +1063,8 @@ viz.show(ax, alt="一步训练里各个运算的时间 time of the operations in
 #
 # $N$ is the number of parameters, $L$ layers, $T$ context, $D$ width. For the peak take the one that we measured: it is more honest than the data sheet's.
 
-# %% key="mfu-run"
-from minillm.pt.mfu import flops_per_token
+# %% key="mfu-run" tags=["nbval-ignore-output"]
+from minillm.flops import flops_per_token
 
 c = wide.config
 per_token = 6 * wide.num_parameters() + 12 * c.n_layer * c.context * c.d_model
@@ -1182,7 +1177,7 @@ for switch in switches:
 #
 # Try it in earnest: start a process that trains, wait until it has saved a checkpoint, and kill it without a word; then go on, and compare with a training that was never broken off.
 
-# %% key="resume-run"
+# %% key="resume-run" tags=["nbval-ignore-output"]
 from minillm import checkpoint as files
 from minillm.backend import Backend
 from minillm.checkpoint import Run, load_run
@@ -1235,7 +1230,7 @@ print(f"{len(same)} 步里损失相同的 steps with the same loss: {sum(same)}"
 apart_resume = max(abs(a["loss"] - b["loss"]) for a, b in zip(resumed, unbroken, strict=True))
 assert apart_resume < 1e-4
 
-# %% key="resume-picture"
+# %% key="resume-picture" tags=["nbval-ignore-output"]
 ax = viz.new_axes(7, 2.8)
 ax.plot(
     [r["step"] for r in unbroken],
@@ -1350,7 +1345,7 @@ with tempfile.TemporaryDirectory() as folder:
     (place / files.CHECKPOINT).write_bytes(b"weights at st")  # 断线，只传了一半 the line broke half-way
     print("接着练，取自 going on from", f"{restore_copy(drive, back).name}:", (back / files.CHECKPOINT).read_text())
 
-# %% key="colab-run"
+# %% key="colab-run" tags=["nbval-ignore-output"]
 FULL = False  # 改成 True 就练大的：要一张显卡 True trains the large one: it takes a card
 DATA = "tang"  # "tang" 或 or "web"
 MINUTES = 30  # 最多练多久 at most

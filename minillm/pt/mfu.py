@@ -9,10 +9,6 @@ from functools import lru_cache
 
 import torch
 
-from minillm.flops import flops_per_token
-
-__all__ = ["flops_per_token", "matrix_peak", "synchronise"]
-
 
 @lru_cache(maxsize=4)
 def matrix_peak(device: torch.device, precision: str = "fp32", seconds: float = 0.3) -> float:
