@@ -29,12 +29,12 @@ lab: $(READY) ## the course in JupyterLab, from its start page
 demo: $(READY) ## a minute: a model learns the bundled reader and writes
 	$(BIN)/python -m minillm demo $(ARGS)
 
-test: $(READY) ## all tests, then every notebook against its outputs
+test: $(READY) ## all tests, then every lesson against its outputs
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
-	$(if $(ARGS),,$(BIN)/python $(NBVAL) notebooks/zh notebooks/en)
+	$(if $(ARGS),,$(BIN)/python $(NBVAL) notebooks/zh)
 
-colab: $(COLAB_READY) ## the notebooks with the versions that Colab has
-	$(COLAB)/python $(NBVAL) notebooks/zh
+colab: $(COLAB_READY) ## the lessons, in English, with the versions that Colab has
+	$(COLAB)/python $(NBVAL) notebooks/en
 	$(COLAB)/python -m pytest -n 2 tests/test_notebooks.py tests/test_exercises.py tests/test_capstone.py -k "not twice and not (capstone and train)"
 
 capstone: $(READY) ## your own GPT from nothing: check its steps (exercises/capstone)
