@@ -47,8 +47,10 @@ class Lab:
     def __enter__(self) -> "Lab":
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "book.lab", *self.arguments]
+            # Tests that are started in the background ignore Ctrl-C, and so would their children.
+            hears = None if os.name == "nt" else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
             self.process = subprocess.Popen(
-                command, cwd=self.course, env=self.env, stdin=self.terminal, stdout=log, stderr=log
+                command, cwd=self.course, env=self.env, stdin=self.terminal, stdout=log, stderr=log, preexec_fn=hears
             )
         until(lambda: self.answers or self.process.poll() is not None)
         assert self.info, self.said()
@@ -62,7 +64,7 @@ class Lab:
         if self.process.poll() is None:
             self.process.terminate() if os.name == "nt" else self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(120)
+            return self.process.wait(60)
         finally:
             self.process.kill()
 
