@@ -1392,7 +1392,8 @@ print(f"{backend.gpt(shape).num_parameters():,} 个参数 parameters，{backend.
 kept = DRIVE.parent.exists()
 resumable = FULL and ((out / files.CONFIG).exists() or (kept and restore_copy(DRIVE, out) is not None))
 job = load_run(out) if resumable else Run(shape, recipe, full_tokenizer, {"source": full_text.name})
-watching = [TensorBoard(out, backend.mfu(shape))] * FULL + [Copies(out, DRIVE, minutes=5)] * (FULL and kept)
+watching = [TensorBoard(out, backend.mfu(shape))] if FULL else []
+watching += [Copies(out, DRIVE, minutes=5)] if FULL and kept else []
 done = train_run(full_text, job, backend, out, resume=resumable, reporter=Together(*watching), seconds=60 * MINUTES)
 print(
     f"第 {done.steps} 步 step {done.steps}，验证 validation {done.valid_loss:.2f}，每秒词元 tokens a second {done.tokens_per_second:,.0f}"
