@@ -11,6 +11,7 @@ less time. Losses are in nats a token on valid, the lowest on the way. Writes re
 import argparse
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -21,8 +22,10 @@ from typing import Any
 from minillm.backend import Backend
 from minillm.bench.machine import machine
 from minillm.config import PRESETS, ModelConfig, TrainConfig, preset
+from minillm.errors import UserError
 from minillm.ladder.learn import Learner, learn, one_thread, sweep
 from minillm.ladder.text import Settings, Text, read
+from minillm.text.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
 PLAIN: dict[str, Any] = {
@@ -89,6 +92,8 @@ class Contest:
         found = []
         for seed in range(seeds):
             found.append(self.train(changes, rate, seconds, seed))
+            if found[-1]["valid"] is None:
+                raise UserError(f"{name} did not learn {self.text.name} at the rate {rate:g}: give more --minutes")
             self.say(f"{name}, seed {seed}: {found[-1]['valid']:.4f} nats after {found[-1]['steps']} steps")
         return found
 
@@ -159,7 +164,7 @@ def chart(result: dict[str, Any], path: Path) -> None:
     save_figure(left, path)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m minillm.bench.options", description=__doc__.split("\n")[0])
     parser.add_argument("--data", default="tang", help="a corpus or a file (default: tang)")
     parser.add_argument("--minutes", type=float, default=3.5, help="of CPU time a run (default: 3.5)")
@@ -169,14 +174,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args()
     settings = Settings(valid_characters=30_000)
-    result = measure(
-        options.data, options.minutes, options.seeds, options.less, options.backend, settings, lambda line: print(line)
-    )
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "options.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    chart(result, options.out / "options.png")
+    try:
+        result = measure(options.data, options.minutes, options.seeds, options.less, options.backend, settings, print)
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_text(options.out / "options.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        chart(result, options.out / "options.png")
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     print(f"modern is {result['lower_by']:.1%} below plain; written to {options.out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
