@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from minillm.data.corpora import Corpus  # noqa: E402
 from minillm.errors import UserError  # noqa: E402
 from minillm.flops import flops_per_token  # noqa: E402
 from minillm.np.gpt import GPT as NumpyGPT  # noqa: E402
+from minillm.pt import functional as F  # noqa: E402
 from minillm.pt.engine import Engine, pick_precision  # noqa: E402
 from minillm.pt.gpt import GPT  # noqa: E402
 from minillm.pt.mfu import matrix_peak  # noqa: E402
@@ -226,7 +228,16 @@ def test_overflows_one_after_the_other_end_the_run(tmp_path, monkeypatch):
 # ---------------------------------------------------------------------- torch.compile
 
 
-def test_a_compiled_step(monkeypatch, tmp_path):
+def test_what_the_compiler_gets_is_the_same_function():
+    compiled = torch.compile(partial(F.gelu, approximate="tanh"), backend="eager", fullgraph=True)
+    x = torch.linspace(-6, 6, 101, dtype=torch.float64, requires_grad=True)
+    (ours,), (theirs,) = (torch.autograd.grad(f(x).sum(), x) for f in (compiled, partial(F.gelu, approximate="tanh")))
+    torch.testing.assert_close(compiled(x), F.gelu(x, "tanh"), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("activation", ["swiglu", "gelu", "gelu_tanh"])
+def test_a_compiled_step(activation, monkeypatch, tmp_path):
     """The graph is taken and used; what turns it into machine code is left out here, as it takes its time."""
     real, used = torch.compile, []
 
@@ -239,8 +250,8 @@ def test_a_compiled_step(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch, "compile", compile)
     says = Says()
-    go(tmp_path / "eager", new_run())
-    go(tmp_path / "compiled", new_run(), Engine(device="cpu", compile=True, accumulate=1), says)
+    go(tmp_path / "eager", new_run(activation=activation))
+    go(tmp_path / "compiled", new_run(activation=activation), Engine(device="cpu", compile=True, accumulate=1), says)
     assert len(used) == 1  # one graph, without a break; validation and samples use the model as it is
     assert "fp32, compiled, 1 process" in says.lines[0] and len(says.lines) == 1
     np.testing.assert_allclose(

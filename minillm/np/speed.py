@@ -3,35 +3,23 @@
 1. Data parallelism. NumPy runs element-wise code on one core. Splitting the batch over as many copies of the
    model as there are cores, each with its own gradients (as on many GPUs), keeps every core busy all the
    time. BLAS then gets one thread for each copy.
-2. Memory. Every large temporary array is normally fetched from and returned to the operating system, which
-   zeroes each page anew; that costs more than the arithmetic. glibc can be told to keep freed memory.
+2. Memory. What large temporary arrays have freed is kept for the next ones (minillm/heap.py).
 
 Nothing here changes a result, except that sums over shards are added in another order than one big sum.
 """
 
 import contextlib
-import ctypes
-import sys
 from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from minillm.heap import keep_freed_memory
 from minillm.np import functional as F
 from minillm.np.cores import at_home, cores
 from minillm.np.param import Array, Module
 from minillm.np.replicas import CAN_FORK, ProcessReplica, ThreadReplica
-
-
-@lru_cache(maxsize=1)
-def keep_freed_memory() -> None:
-    """Tell glibc to reuse freed memory instead of giving it back (a no-op on other systems)."""
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, AttributeError):
-            libc = ctypes.CDLL("libc.so.6")
-            for option, value in ((-1, 2**30), (-3, 2**30), (-8, 1)):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
-                libc.mallopt(option, value)
 
 
 @lru_cache(maxsize=1)

@@ -58,6 +58,9 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """x Φ(x), Φ the normal distribution function (arXiv 1606.08415); "tanh": its approximation in GPT-2."""
     if approximate not in ("none", "tanh"):
         raise ValueError(f'approximate is {approximate!r}, use "none" or "tanh"')
+    if approximate == "tanh" and torch.compiler.is_compiling():
+        # The same function, (1 + tanh u)/2 = σ(2u): what the compiler writes for σ is three times as fast on a CPU.
+        return x * torch.sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x * x * x))
     return F.gelu(x, approximate=approximate)
 
 

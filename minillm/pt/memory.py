@@ -39,7 +39,7 @@ def fits(trainer: Any, x: np.ndarray, y: np.ndarray, step: int) -> bool:
     if trainer.device.type == "cuda":
         torch.cuda.empty_cache()
     try:
-        trainer.one_part(trainer.model, x, y, y.size, trainer.generator(step) if trainer.drops else None)
+        trainer.one_part(trainer.alone, x, y, y.size, trainer.generator(step) if trainer.drops else None)
         return True
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 
 from minillm.config import TrainConfig
 from minillm.errors import UserError
+from minillm.heap import keep_freed_memory
 from minillm.pt import functional as F
 from minillm.pt.distributed import replicate, shard, whole
 from minillm.pt.engine import Engine, autocast, pick_precision
@@ -29,6 +31,11 @@ from minillm.pt.optim import AdamW, clip_grad_norm, decay_groups
 from minillm.pt.recompute import recompute_blocks
 from minillm.ranks import Ranks
 from minillm.schedule import StepResult, learning_rate
+
+
+def mean_loss(model: Any, ids: torch.Tensor, targets: torch.Tensor, rng: torch.Generator | None) -> torch.Tensor:
+    """Mean cross-entropy over the targets that are not negative, in nats.  ids, targets (B, T) -> ()"""
+    return F.cross_entropy(model(ids, rng=rng), targets.masked_fill(targets < 0, -100))
 
 
 class Trainer:
@@ -48,6 +55,8 @@ class Trainer:
         self.model, self.config = model, config
         self.engine, self.ranks = engine or Engine(), ranks or Ranks()
         self.device = device or next(model.parameters()).device
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.precision = pick_precision(self.engine.precision, self.device)
         rows = self.engine.rows(config.batch_size, self.ranks.count)
         # Windows measured at a time: on a card, what is known to fit.
@@ -66,12 +75,13 @@ class Trainer:
         self.optimizer._step_supports_amp_scaling = False  # an overflow shall leave its count of steps alone, too
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.ddp: Any = replicate(model, self.device) if self.ranks.count > 1 and not self.sharded else None
-        self.forward: Any = self.ddp or model
+        self.alone = partial(mean_loss, model)  # not compiled, and without the other processes
+        self.loss: Any = partial(mean_loss, self.ddp or model)
         # Dropout's generator would tear the graph into pieces at each dropout.
         self.drops = not hasattr(model, "config") or gpt.config.dropout > 0
         self.compiling = self.engine.compile and not self.drops
         if self.compiling:
-            self.forward = torch.compile(self.forward)
+            self.loss = partial(torch.compile(mean_loss), self.ddp or model)
 
     def step(self, x: np.ndarray, y: np.ndarray, step: int) -> StepResult:
         """Learn from one batch, x, y (B, T) int; negative targets do not count. `step` counts from 0.
@@ -113,7 +123,7 @@ class Trainer:
             self.say(f"torch.compile does not work here ({reason:.200}); training goes on without it")
             if self.ddp is not None:
                 self.ddp = replicate(self.model, self.device)
-            self.forward = self.ddp or self.model
+            self.loss = partial(mean_loss, self.ddp or self.model)
             loss = self.all_parts(x, y, step)
         self.compiling = False  # it is done, or given up
         return loss
@@ -130,14 +140,14 @@ class Trainer:
             rng = self.generator(step, part) if self.drops else None
             waits = self.ddp is not None and i < parts - 1  # gradients are averaged once, behind the last part
             with self.ddp.no_sync() if waits else nullcontext():
-                losses.append(self.one_part(self.forward, x[mine], y[mine], count, rng))
+                losses.append(self.one_part(self.loss, x[mine], y[mine], count, rng))
         return torch.stack(losses).sum()
 
-    def one_part(self, forward: Any, x: np.ndarray, y: np.ndarray, count: int, rng: Any) -> torch.Tensor:
+    def one_part(self, loss_of: Any, x: np.ndarray, y: np.ndarray, count: int, rng: Any) -> torch.Tensor:
         """Add the gradients of a part's share in the mean over `count` targets; return that share."""
         ids, targets = self.model.tensor(x), self.model.tensor(y)
         with autocast(self.precision, self.device):
-            mean = F.cross_entropy(forward(ids, rng=rng), targets.masked_fill(targets < 0, -100))
+            mean = loss_of(ids, targets, rng)
         loss = mean * (int((y >= 0).sum()) / max(count, 1))
         # Averaging over the processes divides by their number.
         self.scaler.scale(loss * self.ranks.count).backward()
