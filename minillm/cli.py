@@ -72,6 +72,7 @@ REASONS = {  # why one would; what each is worth, measured, stands in bench/resu
     "tied": "embedding and output layer share one table: fewer weights",
     "bias": "linear layers have one; without it nothing is lost",
     "init-std": "of the first weights (GPT-2: 0.02); with AdamW, narrow models start faster from 0.05 to 0.1",
+    "recall": "the first N steps learn mostly to find again what the document had before, such as names (default: 0)",
     "optimizer": "muon: evens out the steps of the matrices inside the blocks; AdamW for the rest",
 }
 
@@ -232,7 +233,17 @@ def train_options(sub: Parser) -> None:
     add("--vocab-size", type=int, metavar="V", help="at most so many tokens (default: all; bpe: 2048)")
     add("--prompt", default="我爱北京", metavar="TEXT", help="what the samples on the way continue")
     shape = sub.add_argument_group("instead of the preset's values")
-    for name in ("context", "n-layer", "n-head", "n-kv-head", "d-model", "batch-size", "eval-every", "patience"):
+    for name in (
+        "context",
+        "n-layer",
+        "n-head",
+        "n-kv-head",
+        "d-model",
+        "batch-size",
+        "eval-every",
+        "patience",
+        "recall",
+    ):
         shape.add_argument(f"--{name}", type=int, metavar="N", help=REASONS.get(name))
     for name in ("lr", "dropout", "init-std"):
         shape.add_argument(f"--{name}", type=float, metavar="X", help=REASONS.get(name))

@@ -14,7 +14,7 @@ from minillm.errors import UserError
 FIXED_ON_RESUME = (
     *("preset", "tokenizer", "vocab_size", "seed", "lr", "batch_size", "context", "n_layer", "n_head", "d_model"),
     *("dropout", "norm", "position", "activation", "schedule", "optimizer", "patience", "eval_every"),
-    *("n_kv_head", "init_std", "qk_norm", "bias", "tied"),
+    *("n_kv_head", "init_std", "qk_norm", "bias", "tied", "recall"),
 )
 
 

@@ -117,13 +117,14 @@ class TrainConfig:
     patience: int = 0  # validations without a new best before stopping; 0: never stop early
     optimizer: str = "adamw"  # muon: AdamW for all but the matrices inside the blocks
     windows: str = "anywhere"  # where the sequences begin: anywhere in the text, or where a document does
+    recall: int = 0  # so many first steps learn mostly to find again what the document had (data/batches.py)
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_types(self)
         for name in ("steps", "batch_size", "eval_every", "lr"):
             require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("warmup", "patience", "clip", "weight_decay", "seed", "eps"):
+        for name in ("warmup", "patience", "recall", "clip", "weight_decay", "seed", "eps"):
             require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
         require(0 <= self.min_lr <= 1, f"min_lr is {self.min_lr}; it is a fraction of lr, between 0 and 1")
         one_of("schedule", self.schedule, SCHEDULES)
@@ -156,10 +157,10 @@ PRESETS = {
         "a minute on two cores: the bundled reader",
     ),
     "world": Preset(
-        {"context": 96, "n_layer": 4, "n_head": 4, "d_model": 128, "norm": "rmsnorm", "position": "rotary"}
-        | {"activation": "swiglu", "bias": False},
-        {"steps": 2000, "batch_size": 8, "lr": 6e-3, "min_lr": 0.02, "warmup": 100, "eval_every": 250}
-        | {"windows": "documents"},
+        {"context": 96, "n_layer": 3, "n_head": 4, "d_model": 64, "norm": "rmsnorm", "position": "rotary"}
+        | {"activation": "relu2", "qk_norm": True, "bias": False, "init_std": 0.08},
+        {"steps": 3600, "lr": 6e-3, "min_lr": 0.02, "warmup": 60, "weight_decay": 0.0, "eval_every": 300}
+        | {"optimizer": "muon", "windows": "documents", "recall": 400},
         "minutes: the generated world, with --data world-large --tokenizer bpe --vocab-size 3072",
     ),
     "modern": Preset(

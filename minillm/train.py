@@ -19,7 +19,15 @@ import numpy as np
 
 from minillm.backend import Backend
 from minillm.checkpoint import Run
-from minillm.data.batches import all_windows, check_length, document_starts, random_batch, window_places
+from minillm.data.batches import (
+    all_windows,
+    check_length,
+    common_tokens,
+    document_starts,
+    random_batch,
+    recall_targets,
+    window_places,
+)
 from minillm.data.corpora import Corpus, token_stream
 from minillm.data.shards import Shards
 from minillm.errors import UserError
@@ -84,6 +92,7 @@ def train(
     check_length(tokens, context, f"the training text of {corpus.name}")
     eos = run.tokenizer.eos_id if config.windows == "documents" else None
     starts = None if eos is None else document_starts(tokens, context, eos)
+    common = common_tokens(tokens, run.model.vocab_size) if config.recall else None
     run.tokenizer.encode(prompt, unknown="unk")  # a prompt that is no text is refused now, not at the first sample
     run.data["tokens"] = fingerprint(tokens) if not resume else run.data.get("tokens")
     if resume and run.data["tokens"] != fingerprint(tokens):
@@ -102,11 +111,19 @@ def train(
             if backend.name == "pt":
                 trainer.say = reporter.note
                 reporter.note(trainer.describe())
+            if done < config.recall:
+                reporter.note(
+                    f"up to step {config.recall} mostly what came before is learnt, which is harder: --recall"
+                )
             while done < config.steps and not stopping.stop:
                 if ranks.any(stop() or time.perf_counter() - started >= seconds):
                     break
                 clock = time.perf_counter()
                 x, y = random_batch(tokens, context, config.batch_size, config.seed, done, starts)
+                if common is not None and done < config.recall:
+                    y = recall_targets(
+                        x, y, common, run.tokenizer.eos_id, np.random.default_rng([config.seed, done, 1])
+                    )
                 result = trainer.step(x, y, done)
                 elapsed = time.perf_counter() - clock
                 learning += elapsed

@@ -16,7 +16,15 @@ from minillm.baselines.ngram import Bigram, Uniform
 from minillm.checkpoint import Run, read_log
 from minillm.cli import main
 from minillm.config import ModelConfig, preset
-from minillm.data.batches import IGNORED, all_windows, check_length, document_starts, random_batch
+from minillm.data.batches import (
+    IGNORED,
+    all_windows,
+    check_length,
+    common_tokens,
+    document_starts,
+    random_batch,
+    recall_targets,
+)
 from minillm.data.corpora import READER, SPLITS, Corpus, load_corpus, read_pieces, token_stream
 from minillm.errors import UserError
 from minillm.evaluate import evaluate, scores, total_nll
@@ -194,6 +202,50 @@ def test_windows_that_follow_the_documents(lengths, context, batch_size):
     assert predicted == list(range(1, len(tokens)))
     if sum(lengths) + len(lengths) <= context:
         assert windows == 1  # as many as fit
+
+
+def test_targets_to_recall():
+    """By hand: EOS is 1, 5 a comma, 7 and 8 names. A document ends where the next begins."""
+    tokens = np.array([[1, 7, 5, 20, 5, 7, 8, 7, 1, 8, 5, 7, 20, 8]])
+    x, y = tokens[:, :-1], tokens[:, 1:]
+    common = common_tokens(np.array([5] * 10 + [1] * 10 + list(range(2, 5)) * 2 + [7, 8, 20]), 30, share=0.1)
+    assert np.flatnonzero(common).tolist() == [1, 5]
+    found = recall_targets(x, y, common, 1, np.random.default_rng(0), kept=0)
+    assert [int(t) for t in found[0]] == [7 if i in (4, 6) else 8 if i == 12 else IGNORED for i in range(13)]
+    np.testing.assert_array_equal(recall_targets(x, y, common, 1, np.random.default_rng(0), kept=1), y)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_targets_to_recall_are_those_of_a_loop(seed):
+    rng = np.random.default_rng(seed)
+    tokens, common = rng.integers(0, 9, (3, 21)), rng.random(9) < 0.3
+    x, y = tokens[:, :-1], tokens[:, 1:]
+    found, kept = recall_targets(x, y, common, EOS, np.random.default_rng(1), 0.0), 0
+    for row, column in np.ndindex(y.shape):
+        begins = max([i for i in range(column + 1) if x[row, i] == EOS], default=0)
+        again = y[row, column] in x[row, begins : column + 1]
+        assert found[row, column] == (y[row, column] if again and not common[y[row, column]] else IGNORED)
+        kept += again
+    some = recall_targets(x, y, np.ones(9, bool), EOS, np.random.default_rng(1), 0.5)
+    assert set(np.unique(some[some != y])) <= {IGNORED}
+
+
+def test_a_run_begins_by_recalling(tmp_path, backend):
+    """The masked targets of the first steps are what the model learns from; then it learns from all."""
+    corpus = Corpus("lines", TEXT.splitlines(), TEXT.splitlines()[:3], [])
+    tokenizer = train_tokenizer("char", corpus.train)
+    model, recipe = preset("tiny", tokenizer.vocab_size, context=40, steps=2, recall=1, lr=1e-12)
+    train(corpus, Run(model, recipe, tokenizer), backend, tmp_path)
+    tokens = token_stream(corpus.train, tokenizer)
+    x, y = random_batch(tokens, 40, recipe.batch_size, recipe.seed, 0)
+    rng = np.random.default_rng([recipe.seed, 0, 1])
+    masked = recall_targets(x, y, common_tokens(tokens, tokenizer.vocab_size), tokenizer.eos_id, rng)
+    nll, counted = backend.gpt(model, recipe.seed).token_nll(x, masked), masked != IGNORED
+    assert 0 < counted.mean() < 0.5
+    log = read_log(tmp_path)
+    assert log[0]["loss"] == pytest.approx(nll.sum() / counted.sum(), rel=1e-5)
+    second = random_batch(tokens, 40, recipe.batch_size, recipe.seed, 1)
+    assert log[1]["loss"] == pytest.approx(backend.gpt(model, recipe.seed).token_nll(*second).mean(), rel=1e-5)
 
 
 def test_nll_that_follows_the_documents_is_that_of_each_alone(backend):

@@ -40,6 +40,28 @@ def random_batch(
     return tokens[rows], tokens[rows + 1]
 
 
+def common_tokens(tokens: np.ndarray, vocab_size: int, share: float = 0.01) -> np.ndarray:
+    """Which tokens make up more than `share` of the first million, punctuation above all.  -> (V,) bool"""
+    some = tokens[: min(len(tokens), 1 << 20)]
+    return np.bincount(some, minlength=vocab_size) > share * len(some)
+
+
+def recall_targets(
+    x: np.ndarray, y: np.ndarray, common: np.ndarray, eos: int, rng: np.random.Generator, kept: float = 0.1
+) -> np.ndarray:
+    """y with most targets IGNORED: those stay that came before in their document and are not common, and of the others
+    the share `kept`.  x, y (B, T), common (V,) bool -> (B, T)
+
+    What stands close by predicts most of a text. Learnt first, it takes all of attention, and a small model may never
+    begin to look back to the name in the first sentence; what it has learnt first, it keeps.
+    """
+    document = np.cumsum(x == eos, axis=1)  # of each input; a target belongs to that of the input before it
+    length = x.shape[1]
+    seen = (x[:, None, :] == y[:, :, None]) & (document[:, None, :] == document[:, :, None])
+    again = (seen & np.tri(length, dtype=bool)).any(axis=2)
+    return np.where(again & ~common[y] | (rng.random(y.shape) < kept), y, IGNORED)
+
+
 def window_places(
     tokens: np.ndarray, context: int, batch_size: int, seed: int, step: int, starts: np.ndarray | None = None
 ) -> np.ndarray:
