@@ -112,9 +112,7 @@ def train(
                 trainer.say = reporter.note
                 reporter.note(trainer.describe())
             if done < config.recall:
-                reporter.note(
-                    f"up to step {config.recall} mostly what came before is learnt: --recall"
-                )
+                reporter.note(f"up to step {config.recall} mostly what came before is learnt: --recall")
             while done < config.steps and not stopping.stop:
                 if ranks.any(stop() or time.perf_counter() - started >= seconds):
                     break
