@@ -52,8 +52,8 @@ def recall_targets(
     """y with most targets IGNORED: those stay that came before in their document and are not common, and of the others
     the share `kept`.  x, y (B, T), common (V,) bool -> (B, T)
 
-    What stands close by predicts most of a text. Learnt first, it takes all of attention, and a small model may never
-    begin to look back to the name in the first sentence; what it has learnt first, it keeps.
+    What stands close by predicts most of a text. If that is learnt first, a small model stops there, and may never
+    begin to look back to the name in the first sentence; if looking back is learnt first, it stays.
     """
     document = np.cumsum(x == eos, axis=1)  # of each input; a target belongs to that of the input before it
     length = x.shape[1]
