@@ -146,7 +146,7 @@ def test_one_of_two_processes_is_killed(tmp_path, text_file):
     refused = subprocess.run(second, env=ENV, capture_output=True, text=True, encoding="utf-8", check=False)
     assert refused.returncode == 2 and "another training is at work in" in refused.stderr, refused.stderr
     os.kill(children(process)[1], signal.SIGKILL)
-    _, err = process.communicate(timeout=60)  # not hung: it is to end within a minute
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     said = [line for line in err.splitlines() if line.startswith("minillm train: ")]
     assert len(said) == 1 and "another process of this training has ended" in said[0] and "--resume" in said[0], err
