@@ -233,17 +233,8 @@ def train_options(sub: Parser) -> None:
     add("--vocab-size", type=int, metavar="V", help="at most so many tokens (default: all; bpe: 2048)")
     add("--prompt", default="我爱北京", metavar="TEXT", help="what the samples on the way continue")
     shape = sub.add_argument_group("instead of the preset's values")
-    for name in (
-        "context",
-        "n-layer",
-        "n-head",
-        "n-kv-head",
-        "d-model",
-        "batch-size",
-        "eval-every",
-        "patience",
-        "recall",
-    ):
+    numbers = ("context", "n-layer", "n-head", "n-kv-head", "d-model", "batch-size", "eval-every", "patience", "recall")
+    for name in numbers:
         shape.add_argument(f"--{name}", type=int, metavar="N", help=REASONS.get(name))
     for name in ("lr", "dropout", "init-std"):
         shape.add_argument(f"--{name}", type=float, metavar="X", help=REASONS.get(name))

@@ -119,9 +119,8 @@ def train(
                 clock = time.perf_counter()
                 x, y = random_batch(tokens, context, config.batch_size, config.seed, done, starts)
                 if common is not None and done < config.recall:
-                    y = recall_targets(
-                        x, y, common, run.tokenizer.eos_id, np.random.default_rng([config.seed, done, 1])
-                    )
+                    rng = np.random.default_rng([config.seed, done, 1])
+                    y = recall_targets(x, y, common, run.tokenizer.eos_id, rng)
                 result = trainer.step(x, y, done)
                 elapsed = time.perf_counter() - clock
                 learning += elapsed

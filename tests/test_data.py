@@ -220,12 +220,11 @@ def test_targets_to_recall_are_those_of_a_loop(seed):
     rng = np.random.default_rng(seed)
     tokens, common = rng.integers(0, 9, (3, 21)), rng.random(9) < 0.3
     x, y = tokens[:, :-1], tokens[:, 1:]
-    found, kept = recall_targets(x, y, common, EOS, np.random.default_rng(1), 0.0), 0
+    found = recall_targets(x, y, common, EOS, np.random.default_rng(1), 0.0)
     for row, column in np.ndindex(y.shape):
         begins = max([i for i in range(column + 1) if x[row, i] == EOS], default=0)
         again = y[row, column] in x[row, begins : column + 1]
         assert found[row, column] == (y[row, column] if again and not common[y[row, column]] else IGNORED)
-        kept += again
     some = recall_targets(x, y, np.ones(9, bool), EOS, np.random.default_rng(1), 0.5)
     assert set(np.unique(some[some != y])) <= {IGNORED}
 

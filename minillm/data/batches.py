@@ -34,9 +34,7 @@ def random_batch(
 
     So the position in the data is the step itself, and nothing has to be stored to resume a run.
     """
-    rng = np.random.default_rng([seed, step])
-    chosen = rng.integers(0, len(tokens) - context if starts is None else len(starts), size=batch_size)
-    rows = (chosen if starts is None else starts[chosen])[:, None] + np.arange(context)
+    rows = window_places(tokens, context, batch_size, seed, step, starts)[:, None] + np.arange(context)
     return tokens[rows], tokens[rows + 1]
 
 
