@@ -72,7 +72,7 @@ REASONS = {  # why one would; what each is worth, measured, stands in bench/resu
     "tied": "embedding and output layer share one table: fewer weights",
     "bias": "linear layers have one; without it nothing is lost",
     "init-std": "of the first weights (GPT-2: 0.02); with AdamW, narrow models start faster from 0.05 to 0.1",
-    "recall": "the first N steps learn mostly to find again what the document had before, such as names (default: 0)",
+    "recall": "the first N steps learn mostly to find again what the document had before, such as names (0: none do)",
     "optimizer": "muon: evens out the steps of the matrices inside the blocks; AdamW for the rest",
 }
 
