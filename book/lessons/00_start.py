@@ -364,14 +364,14 @@ print("y", answer, tokenizer.decode(answer))
 # %% [markdown] key="data-after" lang="zh"
 # 每个位置都是一道题：看着 `x` 里到这里为止的字，猜 `y` 里的这个字。九个字就是九道题，没有人出题，也没有人批改，文字自己就是自己的答案。
 #
-# minillm 里截题目的函数只有几行，课程一直用它。它一次截 `batch_size` 段，叫一个**批次**。
+# minillm 里截题目的是两个几行的函数：`window_places` 挑地方，`random_batch` 去截，课程一直用它们。一次截 `batch_size` 段，叫一个**批次**。
 # %% [markdown] key="data-after" lang="en"
 # Each position is a question: look at the characters of `x` up to here, and guess this character of `y`. Nine characters are nine questions. Nobody has set them and nobody marks them: the text is its own answer.
 #
-# minillm's function that cuts them out is a few lines long, and the course uses it throughout. It cuts `batch_size` pieces at a time, which is called a **batch**.
+# In minillm two functions of a few lines do this, and the course uses them throughout: `window_places` picks the places and `random_batch` cuts. It cuts `batch_size` pieces at a time, which is called a **batch**.
 
 # %% key="data-listing"
-from minillm.data.batches import random_batch  # paste
+from minillm.data.batches import random_batch, window_places  # paste
 
 # %% [markdown] key="model" lang="zh"
 # ## 第二个框：模型

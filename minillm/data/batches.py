@@ -27,10 +27,19 @@ def document_starts(tokens: np.ndarray, context: int, eos: int) -> np.ndarray:
     return np.concatenate([i + np.flatnonzero(tokens[i : min(i + step, end)] == eos) for i in range(0, end, step)])
 
 
+def window_places(
+    tokens: np.ndarray, context: int, batch_size: int, seed: int, step: int, starts: np.ndarray | None = None
+) -> np.ndarray:
+    """Where the windows of a step begin: at random places of the row, of `starts` if given.  -> (B,)"""
+    rng = np.random.default_rng([seed, step])
+    chosen = rng.integers(0, len(tokens) - context if starts is None else len(starts), size=batch_size)
+    return chosen if starts is None else starts[chosen]
+
+
 def random_batch(
     tokens: np.ndarray, context: int, batch_size: int, seed: int, step: int, starts: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The batch of a step: windows at random places, of `starts` if given, the same for the same (seed, step).
+    """The batch of a step, the same for the same (seed, step).
 
     So the position in the data is the step itself, and nothing has to be stored to resume a run.
     """
@@ -58,15 +67,6 @@ def recall_targets(
     seen = (x[:, None, :] == y[:, :, None]) & (document[:, None, :] == document[:, :, None])
     again = (seen & np.tri(length, dtype=bool)).any(axis=2)
     return np.where(again & ~common[y] | (rng.random(y.shape) < kept), y, IGNORED)
-
-
-def window_places(
-    tokens: np.ndarray, context: int, batch_size: int, seed: int, step: int, starts: np.ndarray | None = None
-) -> np.ndarray:
-    """Where in the row the windows of random_batch begin.  -> (B,)"""
-    rng = np.random.default_rng([seed, step])
-    chosen = rng.integers(0, len(tokens) - context if starts is None else len(starts), size=batch_size)
-    return chosen if starts is None else starts[chosen]
 
 
 def all_windows(
