@@ -159,7 +159,7 @@ PRESETS = {
     "world": Preset(
         {"context": 96, "n_layer": 3, "n_head": 4, "d_model": 64, "norm": "rmsnorm", "position": "rotary"}
         | {"activation": "relu2", "qk_norm": True, "bias": False, "init_std": 0.08},
-        {"steps": 4500, "lr": 6e-3, "min_lr": 0.02, "warmup": 60, "weight_decay": 0.0, "eval_every": 300}
+        {"steps": 6000, "lr": 6e-3, "min_lr": 0.02, "warmup": 60, "weight_decay": 0.0, "eval_every": 300}
         | {"optimizer": "muon", "windows": "documents", "recall": 400},
         "minutes: the generated world, with --data world-large --tokenizer bpe --vocab-size 3072",
     ),
