@@ -168,3 +168,18 @@ def test_saving_keeps_the_parts_that_were_not_measured(tmp_path):
     pytest.importorskip("matplotlib")
     bench.draw(found, tmp_path)
     assert (tmp_path / bench.CHART).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", '{"training": {"seconds": 1.0}}', '{"gpu": 3}'], ids=["cut", "list", "older", "number"]
+)
+def test_results_of_another_kind_are_refused_before_anything_is_measured(text, tmp_path, monkeypatch, capsys):
+    path = tmp_path / bench.JSON
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["bench", "--quick", "--only", "share", "--out", str(tmp_path)])
+    monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("something was measured"))
+    with pytest.raises(SystemExit) as ended:
+        bench.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "bench.json" in said and "give another --out" in said
+    assert path.read_text(encoding="utf-8") == text

@@ -49,3 +49,24 @@ def test_measuring(minutes, tmp_path, monkeypatch):
     else:
         assert found["cpu"] == {"curve": "as it was"}
     assert found["t4"]["tokens_per_minute"] > 0
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}"], ids=["none", "cut", "list", "empty"])
+def test_there_is_no_curve_to_keep(text, tmp_path, monkeypatch, capsys):
+    from minillm.bench import expected
+
+    if text is not None:
+        (tmp_path / JSON).write_text(text, encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["expected", "--out", str(tmp_path), "--corpus", "reader", "--minutes", "0"])
+    with pytest.raises(SystemExit):
+        expected.main()
+    assert "--minutes 5" in capsys.readouterr().err
+
+
+def test_an_unknown_corpus(tmp_path, monkeypatch, capsys):
+    from minillm.bench import expected
+
+    monkeypatch.setattr("sys.argv", ["expected", "--out", str(tmp_path), "--corpus", "nowhere"])
+    with pytest.raises(SystemExit):
+        expected.main()
+    assert "nowhere" in capsys.readouterr().err

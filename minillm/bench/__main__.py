@@ -19,12 +19,14 @@ from minillm.bench.share import share_of_time
 from minillm.bench.table import table
 from minillm.bench.tasks import FAMILIES, SHAPES, VOCAB, task
 from minillm.bench.turns import say
+from minillm.errors import UserError
 from minillm.text.files import write_text
 
 PARTS = ("training", "generation", "share", "scaling", "processes", "gpu", "bpe")
 RESULTS = Path(__file__).resolve().parent / "results"
 QUICK = Path("runs/bench")
 JSON, CHART = "bench.json", "bench.png"
+FACTS = {"machine", "threads", "date", "rounds", "took_seconds", "result"}  # of each part
 
 
 def measure(
@@ -69,11 +71,23 @@ def both(names: list[str], families: list[str], shapes: list[str], rounds: int, 
     return parts
 
 
+def saved_parts(folder: Path) -> dict[str, Any]:
+    """The parts that the folder's bench.json holds. UserError: it is damaged, or not one of ours."""
+    path = folder / JSON
+    try:
+        parts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({error}): move it away, or give another --out") from error
+    if not isinstance(parts, dict) or not all(isinstance(p, dict) and p.keys() >= FACTS for p in parts.values()):
+        raise UserError(f"{path} is not what this benchmark writes: move it away, or give another --out")
+    return parts
+
+
 def save(result: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write what was measured beside the parts that are there already; returns all of it."""
     path = folder / JSON
     folder.mkdir(parents=True, exist_ok=True)
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before = saved_parts(folder)
     measured = {name: part for name, part in result.items() if name not in before or "left_out" not in part["result"]}
     found = before | measured
     whole = {name: found[name] for name in PARTS if name in found}
@@ -114,6 +128,11 @@ def main() -> None:
     rounds, seconds = o.rounds or (2 if o.quick else 7), o.seconds or (0.2 if o.quick else 0.6)
     shapes = o.shapes or (["tiny"] if o.quick else list(SHAPES))
     folder = o.out or (QUICK if o.quick else RESULTS)
+    if not o.no_save:
+        try:
+            saved_parts(folder)  # now, not after ten minutes
+        except UserError as error:
+            options.error(str(error))
     result: dict[str, Any] = {}
     for name, part in measure(o.only, rounds, seconds, shapes, o.quick):
         result[name] = part

@@ -24,6 +24,7 @@ from minillm.bench.machine import machine
 from minillm.config import ModelConfig, TrainConfig, preset
 from minillm.data.batches import random_batch
 from minillm.data.corpora import Corpus, load_corpus, token_stream
+from minillm.errors import UserError
 from minillm.evaluate import total_nll
 from minillm.text import Tokenizer, train_tokenizer
 from minillm.text.files import write_text
@@ -95,12 +96,15 @@ def main() -> None:
     options.add_argument("--large-steps", type=int, default=4, help="steps of the large model (default: 4)")
     o = options.parse_args()
     path = o.out / JSON
-    texts = load_corpus(o.corpus)
+    try:
+        texts = load_corpus(o.corpus)
+        kept = None if o.minutes > 0 else json.loads(path.read_text(encoding="utf-8"))["cpu"]
+    except UserError as error:
+        options.error(str(error))
+    except (OSError, ValueError, TypeError, KeyError):
+        options.error(f"--minutes 0 keeps the curve in {path}, which holds none: measure it, --minutes 5")
     tokenizer = train_tokenizer("char", texts.train)
-    if o.minutes > 0:
-        cpu = learn(texts, tokenizer, o.minutes, o.every)
-    else:
-        cpu = json.loads(path.read_text(encoding="utf-8"))["cpu"]
+    cpu = kept or learn(texts, tokenizer, o.minutes, o.every)
     large = try_large(texts, tokenizer, o.large_steps)
     result = {
         "machine": machine(),
