@@ -196,6 +196,26 @@ def test_ctrl_c_before_the_first_validation_leaves_a_model(tmp_path):
     check_same(folder, reference)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there a polite kill cannot be ignored")
+def test_torchrun_does_not_silence_an_error():
+    """It kills politely whoever is left of several processes; one alone ends as before."""
+    program = (
+        "import os, signal, sys\n"
+        "from minillm.stop import stop_requests\n"
+        "os.environ |= dict(pair.split('=') for pair in sys.argv[1:])\n"
+        "try:\n"
+        "    with stop_requests():\n"
+        "        raise ValueError('why')\n"
+        "except ValueError as error:\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    print(error)\n"
+    )
+    alone = python("-c", program)
+    assert (alone.returncode, alone.stdout) == (-signal.SIGTERM, "")
+    one_of_two = python("-c", program, "MASTER_ADDR=localhost", "WORLD_SIZE=2")
+    assert (one_of_two.returncode, one_of_two.stdout) == (0, "why\n")
+
+
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
     class Interrupts(Silent):
         closed = False
