@@ -183,3 +183,11 @@ def test_results_of_another_kind_are_refused_before_anything_is_measured(text, t
     said = capsys.readouterr().err
     assert ended.value.code == 2 and "bench.json" in said and "give another --out" in said
     assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_measured(text_file, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["bench", "--quick", "--only", "share", "--out", str(text_file)])
+    monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("something was measured"))
+    with pytest.raises(SystemExit):
+        bench.main()
+    assert str(text_file) in capsys.readouterr().err

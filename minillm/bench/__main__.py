@@ -86,7 +86,6 @@ def saved_parts(folder: Path) -> dict[str, Any]:
 def save(result: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write what was measured beside the parts that are there already; returns all of it."""
     path = folder / JSON
-    folder.mkdir(parents=True, exist_ok=True)
     before = saved_parts(folder)
     measured = {name: part for name, part in result.items() if name not in before or "left_out" not in part["result"]}
     found = before | measured
@@ -129,9 +128,10 @@ def main() -> None:
     shapes = o.shapes or (["tiny"] if o.quick else list(SHAPES))
     folder = o.out or (QUICK if o.quick else RESULTS)
     if not o.no_save:
-        try:
-            saved_parts(folder)  # now, not after ten minutes
-        except UserError as error:
+        try:  # now, not after ten minutes
+            folder.mkdir(parents=True, exist_ok=True)
+            saved_parts(folder)
+        except (OSError, UserError) as error:
             options.error(str(error))
     result: dict[str, Any] = {}
     for name, part in measure(o.only, rounds, seconds, shapes, o.quick):

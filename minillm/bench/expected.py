@@ -104,7 +104,7 @@ def main() -> None:
     except (OSError, ValueError, TypeError, KeyError):
         options.error(f"--minutes 0 keeps the curve in {path}, which holds none: measure it, --minutes 5")
     tokenizer = train_tokenizer("char", texts.train)
-    cpu = kept or learn(texts, tokenizer, o.minutes, o.every)
+    cpu = learn(texts, tokenizer, o.minutes, o.every) if kept is None else kept
     large = try_large(texts, tokenizer, o.large_steps)
     result = {
         "machine": machine(),
