@@ -992,13 +992,13 @@ ratio = np.median(times["np"]) / np.median(times["pt"])
 print(f"NumPy 一步的时间 ÷ PyTorch 一步的时间 NumPy's step over PyTorch's: {ratio:.2f}")
 
 # %% [markdown] key="reader" lang="zh"
-# 在我们这里差不多快：CPU 上两边做的是同样的矩阵乘法。PyTorch 真正的本钱在别处：同一段代码搬到 GPU 上（第 14 课），以及反向一行也不用写。
+# 小于 1，就是 NumPy 快。CPU 上两边做的是同样的矩阵乘法，而 PyTorch 每个运算还要派活、记账；模型这么小，这点零头就看得出来，模型一大就看不见了（README 的表里两边都量过）。PyTorch 真正的本钱在别处：同一段代码搬到 GPU 上（第 14 课），以及反向一行也不用写。
 #
 # ## 在中文上
 #
 # 训练过的 PyTorch 模型，权重搬给 NumPy。给两边读“我爱北京天安门”，问每个字有多出人意料（$-\ln p$），再各写一段，用同样的种子：
 # %% [markdown] key="reader" lang="en"
-# Here they are about as fast: on a CPU both do the same matrix products. PyTorch's real advantage lies elsewhere: the same code moves to a GPU (lesson 14), and no backward has to be written.
+# Below 1, NumPy is the faster. On a CPU both do the same matrix products, and PyTorch also has to dispatch and record each operation; in a model this small that shows, in a larger one it is lost in the products (the README's table measures both). PyTorch's real advantage lies elsewhere: the same code moves to a GPU (lesson 14), and no backward has to be written.
 #
 # ## On Chinese text
 #
